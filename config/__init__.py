@@ -1,0 +1,1 @@
+"""How this site is set up: settings from the environment, addresses, and the entry point of the web server."""
