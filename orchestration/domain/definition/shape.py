@@ -1,0 +1,108 @@
+"""What the typed model says of a document, as problems with the paths and codes of the platform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from ..documents import join_path
+from ..errors import Problem
+from .models import STEP_MODELS, TRIGGER_MODELS, UNTYPED, Definition
+
+_TAGS = frozenset({*STEP_MODELS, *TRIGGER_MODELS, UNTYPED})
+_MODELS: dict[str, type[BaseModel]] = {**STEP_MODELS, **TRIGGER_MODELS, **Definition.SECTIONS}
+_CONSEQUENCES = frozenset({"default_factory_not_called", "too_short"})
+"""What follows from other errors, or is checked on the document itself: a list may be short for what is wrong in it."""
+
+_SUGGESTIONS = 50
+_LONGEST_SUGGESTED = 64
+
+_KINDS = {
+    "string_type": "must be a text",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_parsing_size": "must be a whole number within 2^53-1",
+    "float_type": "must be a number",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+}
+_FORMATS = {
+    "string_pattern_mismatch": "must match {pattern}",
+    "string_too_short": "must not be empty",
+}
+_RANGES = {
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be more than {gt}",
+}
+
+
+def shape_problems(error: ValidationError) -> list[Problem]:
+    """Return a problem for each error of the model that does not merely follow from another."""
+    problems = []
+    suggestions = 0
+    for detail in error.errors(include_url=False, include_input=False):
+        kind, location = detail["type"], detail["loc"]
+        if kind in _CONSEQUENCES:
+            continue
+        if kind == "extra_forbidden":
+            suggestions += 1
+            message = _unknown_key(location, suggest=suggestions <= _SUGGESTIONS)
+            problems.append(Problem(_path(location), "key.unknown", message))
+        else:
+            code, message = _told(kind, detail.get("ctx", {}), detail["msg"])
+            problems.append(Problem(_path(location), code, message))
+    return problems
+
+
+def _told(kind: str, context: dict[str, Any], message: str) -> tuple[str, str]:
+    if kind == "missing":
+        return "key.missing", "the key is missing"
+    if kind == "literal_error":
+        return "value.choice", f"must be {context['expected']}"
+    if kind in _KINDS:
+        return "value.type", _KINDS[kind]
+    if kind in _FORMATS:
+        return "text.format", _FORMATS[kind].format(**context)
+    if kind in _RANGES:
+        return "value.range", _RANGES[kind].format(**context)
+    return (kind, message) if "." in kind else ("value.type", message)
+
+
+def _path(location: Sequence[int | str]) -> str:
+    path = ""
+    for position, key in enumerate(location):
+        if not _is_tag(location, position):
+            path = join_path(path, key)
+    return path
+
+
+def _is_tag(location: Sequence[int | str], position: int) -> bool:
+    """Tell whether a part of a location is the type by which the model of a list's element was chosen."""
+    return (
+        position >= 2
+        and location[position] in _TAGS
+        and isinstance(location[position - 1], int)
+        and location[position - 2] in ("steps", "triggers")
+    )
+
+
+def _unknown_key(location: Sequence[int | str], *, suggest: bool) -> str:
+    key, owner = str(location[-1]), location[-2] if len(location) > 1 else ""
+    model = _MODELS.get(str(owner), Definition)
+    keys = _keys(model)
+    nearest = get_close_matches(key, keys, n=1, cutoff=0.0) if suggest and len(key) <= _LONGEST_SUGGESTED else []
+    return f"there is no such key; the nearest is {nearest[0]}" if nearest else "there is no such key"
+
+
+@cache
+def _keys(model: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(field.alias or name for name, field in model.model_fields.items())
