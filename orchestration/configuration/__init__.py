@@ -1,0 +1,1 @@
+"""Settings that people change while the platform runs: written by operations, read by queries, watched by processes."""
