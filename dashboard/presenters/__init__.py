@@ -1,0 +1,1 @@
+"""What templates show, as frozen dataclasses of texts and numbers: no queries, no HTML, no clock."""

@@ -1,0 +1,1 @@
+"""Views: fetch with permission, one call, answer."""
