@@ -1,0 +1,39 @@
+"""All checks, in the order of the simulator's design. Each takes a seed and yields lines of the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from . import limits, methods, pools, queues, storms
+from .table import Check
+
+SEED = 20261126
+"""The seed that the documented table was made with."""
+
+CHECKS: dict[str, Callable[[int], Iterator[Check]]] = {
+    "one-server": queues.one_server,
+    "several-servers": queues.several_servers,
+    "kinds-of-service": queues.kinds_of_service,
+    "limited-rooms": pools.limited_rooms,
+    "lost-calls": pools.lost_calls,
+    "in-a-row": queues.in_a_row,
+    "immediate-retries": pools.immediate_retries,
+    "retry-counts": pools.retry_counts,
+    "items-at-once": pools.items_at_once,
+    "closed-users": pools.closed_users,
+    "priorities": pools.priorities,
+    "impatience": pools.impatience,
+    "token-bucket": limits.token_bucket,
+    "day-and-night": limits.day_and_night,
+    "staffing": limits.staffing,
+    "retry-quota": limits.retry_quota,
+    "coverage": methods.coverage,
+    "coverage-of-batch-means": methods.coverage_of_batch_means,
+    "paired-luck": methods.paired_luck,
+    "storms": storms.storms,
+}
+
+
+def run(name: str, seed: int = SEED) -> list[Check]:
+    """Make one group of checks."""
+    return list(CHECKS[name](seed))

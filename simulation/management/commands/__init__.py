@@ -1,0 +1,1 @@
+"""The simulator's command; the only files of it that know Django."""

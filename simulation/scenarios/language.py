@@ -1,0 +1,390 @@
+"""The language of scenario files, as a typed model: read strictly, with all problems and their paths at once.
+
+Durations are texts like `250ms` (or numbers of seconds) in a file and microseconds here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+
+from orchestration.domain.calling.policy import parse_policy
+from orchestration.domain.definition import parse_definition
+from orchestration.domain.definition.shape import shape_problems
+from orchestration.domain.definition.values import Duration
+from orchestration.domain.documents import check_value, join_path
+from orchestration.domain.errors import DocumentInvalid, Problem
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+Whole = Annotated[int, Field(ge=1, le=1_000_000)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+
+
+class ScenarioInvalid(DocumentInvalid):
+    """A scenario that cannot be simulated, with all that is wrong with it."""
+
+    code = "scenario_invalid"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class FixedTimes(_Part):
+    """Always the same time."""
+
+    kind: Literal["fixed"]
+    time: Duration
+
+
+class ExponentialTimes(_Part):
+    """Times without memory."""
+
+    kind: Literal["exponential"]
+    mean: Duration
+
+
+class LognormalTimes(_Part):
+    """Given by `mean` and `scv` (variance / mean²), or by `p50` and `p99`."""
+
+    kind: Literal["lognormal"]
+    mean: Duration | None = None
+    scv: Positive | None = None
+    p50: Duration | None = None
+    p99: Duration | None = None
+
+
+class GammaTimes(_Part):
+    """Given by mean and scv; with scv 1/k Erlang's with k phases."""
+
+    kind: Literal["gamma"]
+    mean: Duration
+    scv: Positive
+
+
+class WeibullTimes(_Part):
+    """Given by shape and scale."""
+
+    kind: Literal["weibull"]
+    shape: Positive
+    scale: Duration
+
+
+class HyperExponentialTimes(_Part):
+    """Two kinds of exponential times that make up half of the work each."""
+
+    kind: Literal["hyper-exponential"]
+    mean: Duration
+    scv: Annotated[float, Field(ge=1, le=1000)]
+
+
+class EmpiricalTimes(_Part):
+    """Measured times, each as likely as the other; with `tail` a Pareto tail above their 95th percentile."""
+
+    kind: Literal["empirical"]
+    values: tuple[Duration, ...] = Field(strict=False)
+    tail: bool = False
+
+
+Times = Annotated[
+    FixedTimes | ExponentialTimes | LognormalTimes | GammaTimes | WeibullTimes | HyperExponentialTimes | EmpiricalTimes,
+    Field(discriminator="kind"),
+]
+
+
+class PoissonArrivals(_Part):
+    """Arrivals that know nothing of one another."""
+
+    kind: Literal["poisson"]
+    per_second: Positive
+
+
+class RateStep(_Part):
+    """From `at` on, so many a second."""
+
+    at: Duration
+    per_second: Annotated[float, Field(ge=0, le=1e6)]
+
+
+class PiecewiseArrivals(_Part):
+    """Poisson arrivals whose rate changes; the first step is at 0. With `period` the pattern repeats."""
+
+    kind: Literal["piecewise"]
+    steps: tuple[RateStep, ...] = Field(strict=False)
+    period: Duration | None = None
+
+
+class ModulatedState(_Part):
+    """A rate, and how long it stays on average."""
+
+    per_second: Annotated[float, Field(ge=0, le=1e6)]
+    stays: Duration
+
+
+class ModulatedArrivals(_Part):
+    """A Markov-modulated Poisson process: in turn each state's rate, for exponential times."""
+
+    kind: Literal["modulated"]
+    states: tuple[ModulatedState, ...] = Field(strict=False)
+
+
+class BatchArrivals(_Part):
+    """Groups that arrive as Poisson's do: `size` at once, exactly or (`fixed: false`) on average."""
+
+    kind: Literal["batches"]
+    per_second: Positive
+    size: Whole
+    fixed: bool = True
+
+
+class CronArrivals(_Part):
+    """`each` arrivals at every instant of a cron schedule; the simulation begins at `begin`."""
+
+    kind: Literal["cron"]
+    schedule: str
+    begin: str
+    each: Whole = 1
+
+
+class UserArrivals(_Part):
+    """Closed users: each thinks, starts an execution, and waits for its end."""
+
+    kind: Literal["users"]
+    users: Whole
+    think: Times
+
+
+class TraceArrivals(_Part):
+    """Recorded instants (seconds), or the name of a CSV file of them beside the scenario; `speed` times as fast."""
+
+    kind: Literal["trace"]
+    times: tuple[float, ...] | None = Field(default=None, strict=False)
+    file: str | None = None
+    column: str = "TIMESTAMP"
+    speed: Positive = 1.0
+
+
+ArrivalsOf = Annotated[
+    PoissonArrivals
+    | PiecewiseArrivals
+    | ModulatedArrivals
+    | BatchArrivals
+    | CronArrivals
+    | UserArrivals
+    | TraceArrivals,
+    Field(discriminator="kind"),
+]
+
+
+class FailuresOf(_Part):
+    """A share of attempts that fail."""
+
+    share: Share
+    code: str = "http_503"
+    retryable: bool | None = None
+
+
+class OutageOf(_Part):
+    """For a while a share of `capacity` is left of some instances, or of all; 0: they answer nobody."""
+
+    at: Duration
+    lasts: Duration
+    capacity: Share = 0.0
+    instances: Whole | None = None
+
+
+class ServiceOf(_Part):
+    """A service: how long it takes, how much it bears, how it fails, how it is called."""
+
+    times: Times
+    methods: dict[str, Times] = Field(default_factory=dict)
+    instances: Whole = 1
+    capacity: Whole = 1
+    room: Whole | None = None
+    failures: FailuresOf | None = None
+    slowness: Name | None = None
+    outages: tuple[OutageOf, ...] = Field(default=(), strict=False)
+    skips_expired: bool = False
+    policy: dict[str, Any] | None = Field(default_factory=dict)
+    line: Duration = 500_000
+    output: dict[str, Any] = Field(default_factory=dict)
+
+
+class WorkersOf(_Part):
+    """Workers, their slots for executions, and what deciding and committing costs them."""
+
+    count: Whole = 1
+    slots: Whole = 500
+    per_entry: Duration = 0
+    commit: Duration = 0
+    wake_up: Duration = 0
+
+
+class SlownessOf(_Part):
+    """Spells in which what shares them takes `factor` times as long."""
+
+    factor: Annotated[float, Field(ge=1, le=1e6)]
+    every: Duration
+    lasts: Duration
+
+
+class WorkloadOf(_Part):
+    """Executions of a workflow, and when they start."""
+
+    name: Name
+    workflow: str
+    arrivals: ArrivalsOf
+    input: dict[str, Any] = Field(default_factory=dict)
+
+
+class Slo(_Part):
+    """A promise on a workload: a percentile of the time from start to end, or the share that completes."""
+
+    workload: Name
+    p50: Duration | None = None
+    p95: Duration | None = None
+    p99: Duration | None = None
+    completed: Share | None = None
+
+
+class Scenario(_Part):
+    """A whole scenario. `variants` are changes to it (merge patches), compared with it on common random numbers.
+
+    `transient`: the question is about a change, so no warm-up is cut, and a load above capacity is not refused.
+    """
+
+    scenario: Name
+    description: str = ""
+    horizon: Duration
+    transient: bool = False
+    replications: Annotated[int, Field(ge=2, le=1000)] = 20
+    workflows: tuple[dict[str, Any], ...] = Field(strict=False)
+    workloads: tuple[WorkloadOf, ...] = Field(strict=False)
+    services: dict[str, ServiceOf]
+    workers: WorkersOf | None = None
+    slowness: dict[Name, SlownessOf] = Field(default_factory=dict)
+    slos: tuple[Slo, ...] = Field(default=(), strict=False)
+    variants: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+
+
+def parse_scenario(document: Any) -> Scenario:
+    """Return the scenario that a document describes. Raises ScenarioInvalid with every problem and its path."""
+    unfit = check_value(document)
+    if unfit:
+        raise _invalid(unfit)
+    try:
+        scenario = Scenario.model_validate(document)
+    except ValidationError as error:
+        locations = [each["loc"] for each in error.errors(include_url=False) if each["type"] != "too_short"]
+        told = zip(locations, shape_problems(error), strict=False)
+        raise _invalid([Problem(_path(document, where), each.code, _said(each)) for where, each in told]) from None
+    problems = [*_inner(scenario), *_references(scenario)]
+    if problems:
+        raise _invalid(problems)
+    return scenario
+
+
+def scenario_schema() -> dict[str, Any]:
+    """Return the JSON Schema 2020-12 of scenario files; `parse_scenario` is the judge."""
+    schema = Scenario.model_json_schema(mode="validation")
+    return {"$schema": GenerateJsonSchema.schema_dialect, **schema, "title": "Podium simulation scenario, version 1"}
+
+
+def scenario_schema_text() -> str:
+    """Return the JSON Schema as the reference shows it."""
+    return json.dumps(scenario_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _inner(scenario: Scenario) -> list[Problem]:
+    problems: list[Problem] = []
+    for place, definition in enumerate(scenario.workflows):
+        problems += _problems_of(lambda definition=definition: parse_definition(definition), f"workflows[{place}]")
+    for name, service in scenario.services.items():
+        policy = service.policy
+        if policy is not None:
+            problems += _problems_of(lambda policy=policy: parse_policy(policy), f"services.{name}.policy")
+    return problems
+
+
+def _problems_of(read: Any, path: str) -> list[Problem]:
+    try:
+        read()
+    except DocumentInvalid as error:
+        return [
+            Problem(f"{path}.{each.path}" if each.path else path, each.code, each.message) for each in error.problems
+        ]
+    return []
+
+
+def _references(scenario: Scenario) -> list[Problem]:
+    problems: list[Problem] = []
+    workflows = {each.get("id") for each in scenario.workflows}
+    workloads = [each.name for each in scenario.workloads]
+    if not workloads:
+        problems.append(Problem("workloads", "value.range", "there is no workload: nothing would happen"))
+    for place, workload in enumerate(scenario.workloads):
+        if workload.workflow not in workflows:
+            known = ", ".join(sorted(map(str, workflows))) or "none"
+            said = f"there is no workflow {workload.workflow}; there are: {known}"
+            problems.append(Problem(f"workloads[{place}].workflow", "reference.unknown", said))
+        if workloads.index(workload.name) != place:
+            problems.append(Problem(f"workloads[{place}].name", "id.duplicate", "the name is given twice"))
+    for place, slo in enumerate(scenario.slos):
+        if slo.workload not in workloads:
+            said = f"there is no workload {slo.workload}; there are: {', '.join(workloads)}"
+            problems.append(Problem(f"slos[{place}].workload", "reference.unknown", said))
+    for name, service in scenario.services.items():
+        if service.slowness is not None and service.slowness not in scenario.slowness:
+            said = f"there is no slowness {service.slowness}"
+            problems.append(Problem(f"services.{name}.slowness", "reference.unknown", said))
+    return problems + _uncalled(scenario)
+
+
+def _uncalled(scenario: Scenario) -> list[Problem]:
+    return [
+        Problem(f"{path}.service_name", "reference.unknown", f"there is no service {called} in this scenario")
+        for place, definition in enumerate(scenario.workflows)
+        for path, called in calls_in(definition.get("steps"), f"workflows[{place}].steps")
+        if called not in scenario.services
+    ]
+
+
+def calls_in(steps: Any, path: str) -> list[tuple[str, str]]:
+    """Return where services are called in a list of steps, nested ones included, and which."""
+    found: list[tuple[str, str]] = []
+    for place, step in enumerate(steps if isinstance(steps, list | tuple) else ()):
+        if not isinstance(step, Mapping):
+            continue
+        here = f"{path}[{place}]"
+        if step.get("type") == "service" and isinstance(step.get("service_name"), str):
+            found.append((here, step["service_name"]))
+        found += calls_in(step.get("steps"), f"{here}.steps")
+    return found
+
+
+def _path(document: Any, location: tuple[int | str, ...]) -> str:
+    """Return a location as a path in the document: what stands for a chosen kind is left out."""
+    path, here = "", document
+    for place, part in enumerate(location):
+        known = part in here if isinstance(here, Mapping) else isinstance(here, list) and isinstance(part, int)
+        if known:
+            here = here[part]
+        elif place < len(location) - 1 or not isinstance(here, Mapping):
+            continue
+        path = join_path(path, part)
+    return path
+
+
+def _said(problem: Problem) -> str:
+    return "there is no such key" if problem.code == "key.unknown" else problem.message
+
+
+def _invalid(problems: list[Problem]) -> ScenarioInvalid:
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return ScenarioInvalid(f"{first.path}: {first.message}{more}" if first.path else first.message + more, problems)

@@ -1,0 +1,1 @@
+"""How long things take: distributions that turn one even draw into one time."""

@@ -1,0 +1,1 @@
+"""What may be concluded from simulated figures, and how sure it is."""

@@ -1,0 +1,109 @@
+"""Load on a world: executions that start when arrivals or users say so."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from simpy.events import Event as Happening
+
+from orchestration.domain.lifecycle import COMPLETED
+from orchestration.domain.limits import MICROSECONDS
+from simulation.arrivals.closed import ClosedUsers
+from simulation.arrivals.processes import Arrivals
+from simulation.streams import KeyedDraws, Streams
+
+from .shell import Execution, Shell
+from .workers import Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Executions of `workflow` with `input`, by open arrivals or by closed users."""
+
+    name: str
+    workflow: str
+    load: Arrivals | ClosedUsers
+    input: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Source:
+    """One workload in a world, and what became of its executions: instants (µs) and statuses, a few bytes each."""
+
+    def __init__(self, workload: Workload, shell: Shell, workers: Workers | None, streams: Streams) -> None:
+        self.workload = workload
+        self.offered = 0
+        self.jobs = array("q")
+        self.arrived_at = array("q")
+        self.ended_at = array("q")
+        self.good = bytearray()
+        self._shell = shell
+        self._workers = workers
+        self.prefix = f"{streams.root}/{streams.replication}/{workload.name}"
+        self.begun_at = shell.now
+        self._input = dict(workload.input)
+        self._arrived: dict[str, int] = {}
+        self._users: dict[str, int] = {}
+        self._streams = streams
+        self._thinks: KeyedDraws | None = None
+
+    def begin(self, horizon: float) -> None:
+        """Have executions start until `horizon` (seconds)."""
+        load = self.workload.load
+        if isinstance(load, ClosedUsers):
+            self._thinks = self._streams.keyed(f"think:{self.workload.name}", load.think.quantile)
+            for user in range(load.users):
+                self._think(user, 1)
+            return
+        chance = self._streams.generator(f"arrivals:{self.workload.name}")
+        times = (each for piece in load.pieces(chance, horizon) for each in piece.tolist())
+        self._next(times)
+
+    def ended(self, execution: Execution) -> None:
+        """Take note of an end."""
+        arrived = self._arrived.pop(execution.id)
+        self.jobs.append(execution.job)
+        self.arrived_at.append(arrived)
+        self.ended_at.append(self._shell.now)
+        self.good.append(execution.run.status == COMPLETED)
+        user = self._users.pop(execution.id, None)
+        if user is not None:
+            place, turn = user % 1_000_000, user // 1_000_000
+            self._think(place, turn + 1)
+
+    @property
+    def open(self) -> int:
+        """Return how many have begun and not ended."""
+        return len(self._arrived)
+
+    def begun_before(self, instant: int) -> int:
+        """Return how many of these began before an instant."""
+        return sum(arrived < instant for arrived in self._arrived.values())
+
+    def _next(self, times: Iterator[float]) -> None:
+        time = next(times, None)
+        if time is not None:
+            due = self.begun_at + round(time * MICROSECONDS)
+            self._shell.after(max(0, due - self._shell.now), self._arrive, times)
+
+    def _arrive(self, happening: Happening) -> None:
+        self._start()
+        self._next(happening._value)
+
+    def _think(self, user: int, turn: int) -> None:
+        assert self._thinks is not None
+        time = round(self._thinks.draw(user, turn) * MICROSECONDS)
+        self._shell.after(time, lambda _: self._start(user + turn * 1_000_000))
+
+    def _start(self, user: int | None = None) -> None:
+        job, self.offered = self.offered, self.offered + 1
+        execution_id = f"{self.prefix}/{job}"
+        self._arrived[execution_id] = self._shell.now
+        if user is not None:
+            self._users[execution_id] = user
+        if self._workers is None:
+            self._shell.start(self.workload.workflow, execution_id, self._input, job=job)
+        else:
+            self._workers.admit(lambda: self._shell.start(self.workload.workflow, execution_id, self._input, job=job))

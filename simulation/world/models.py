@@ -1,0 +1,84 @@
+"""What a simulated world consists of, as plain values. Times are seconds, instants seconds from the beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestration.domain.calling.policy import DEFAULT_POLICY, ServicePolicy
+from simulation.service_models.distributions import Distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """A share of attempts that fail with `code` when their time is over; `retryable` is the service's own word."""
+
+    share: float
+    code: str = "http_503"
+    retryable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Slowness:
+    """Spells in which all calls of the services that share it take `factor` times as long: slowness that correlates.
+
+    They come after exponential times of mean `every` seconds, and last `lasts` seconds on average.
+    """
+
+    factor: float
+    every: float
+    lasts: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """From `at` for `lasts` seconds a share of `capacity` is left of a service; 0: it answers nobody, `connection`.
+
+    `instances` is how many instances it concerns; None: all.
+    """
+
+    at: float
+    lasts: float
+    capacity: float = 0.0
+    instances: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceModel:
+    """A service: `instances` that serve `capacity` calls each at once, first come first served.
+
+    `times` is how long a call is served, `methods` where a method differs. `room` bounds those served and waiting at
+    one instance; beyond it is answered 503 at once. `skips_expired`: who gave up waiting is not served.
+    `policy` None: there is no gate, calls are made whatever happens. `line` is how long a call that meets a rate or
+    concurrency limit waits before it is put off (seconds; the site's `calling_line_seconds`).
+    """
+
+    name: str
+    times: Distribution
+    methods: Mapping[str, Distribution] = field(default_factory=dict)
+    instances: int = 1
+    capacity: int = 1
+    room: int | None = None
+    failures: Failures | None = None
+    slowness: str | None = None
+    outages: tuple[Outage, ...] = ()
+    skips_expired: bool = False
+    policy: ServicePolicy | None = DEFAULT_POLICY
+    line: float = 0.5
+    output: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersModel:
+    """`count` workers that hold `slots` executions each, and what deciding costs them.
+
+    `per_entry` is the worker's own time for a journal entry (seconds; one loop each, so it queues), `commit` until the
+    entries are written, `wake_up` until an idle worker notices new work.
+    """
+
+    count: int = 1
+    slots: int = 500
+    per_entry: float = 0.0
+    commit: float = 0.0
+    wake_up: float = 0.0

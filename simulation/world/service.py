@@ -1,0 +1,274 @@
+"""A simulated service: the domain's gate and balancing before it, stations behind.
+
+The order of a call: the gate admits or postpones it; an instance is chosen by the policy's word; it is served, or waits
+in that instance's line; what came of it is told to the gate and the instance's load, then to the execution. A call that
+the run gave up (its timeout) is told to the gate as failed at that instant, while the server works on: it cannot know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from simpy.events import Event as Happening
+
+from orchestration.domain import facts
+from orchestration.domain.balancing import better_of_two, in_turn, least_loaded, usable
+from orchestration.domain.calling.answers import NOT_HEARD, SUCCESS, Answer, answer_of
+from orchestration.domain.calling.gate import Call, Gate, Go, admit, answered
+from orchestration.domain.calling.outliers import is_outlier, leave_out
+from orchestration.domain.calling.policy import LEAST_CONNECTIONS, ROUND_ROBIN, WEIGHTED, ServicePolicy
+from orchestration.domain.calling.postponed import Postponed
+from orchestration.domain.commands import StartAttempt
+from orchestration.domain.errors import StepError
+from orchestration.domain.facts import Answered, Failed
+from orchestration.domain.limits import MICROSECONDS
+from simulation.streams import Streams
+
+from .attempts import AttemptDraws
+from .line import Line
+from .models import Failures, ServiceModel
+from .shell import Execution, Shell
+from .station import Station, Work
+
+_WORDS = frozenset({ROUND_ROBIN, LEAST_CONNECTIONS, WEIGHTED})
+_TIMED_OUT = answer_of(StepError("timeout"))
+_FULL = StepError("http_503", "the instance has no room", details={"status": 503})
+_DOWN = StepError("connection", "the instance does not answer")
+_CALLS = tuple(Call(number) for number in range(64))
+
+
+class Service:
+    """A service in a world. `slow` is by how much its calls take longer just now."""
+
+    def __init__(self, model: ServiceModel, shell: Shell, streams: Streams) -> None:
+        self.model = model
+        self.slow = 1.0
+        self.attempts = self.refused = self.timed_out = self.failed = 0
+        self.postponed: dict[str, int] = {}
+        self.gate = None if model.policy is None else Gate(model.policy)
+        self.stations = [
+            Station(f"{model.name}-{number + 1}", model.capacity, shell.now) for number in range(model.instances)
+        ]
+        self._usable: tuple[Station, ...] = tuple(self.stations)
+        self._shell = shell
+        # The clock is read several times a call: one attribute of SimPy's rather than two properties.
+        self._now: Callable[[], int] = partial(getattr, shell.env, "_now")
+        self._line = Line(
+            shell,
+            bound=round(model.line * MICROSECONDS),
+            ask=self._ask,
+            begin=self._begin,
+            put_off=self._postpone,
+        )
+        self._turn = 0
+        self._out_until = 0
+        self._balance = ROUND_ROBIN if model.policy is None else model.policy.balance
+        self._times = _times(model, streams)
+        self._failures = model.failures
+        self._fails = AttemptDraws(streams, f"failures:{model.name}")
+        self._chance = AttemptDraws(streams, f"choice:{model.name}")
+        self._error = _error_of(model.failures)
+        self._output = dict(model.output)
+
+    # Calls
+
+    def call(self, execution: Execution, command: StartAttempt) -> None:
+        """Begin an attempt, or have it postponed."""
+        if self.gate is None:
+            self._begin(execution, command, None)
+            return
+        line = self._line
+        if len(line) and line.takes(None):
+            line.wait(execution, command, None)
+            return
+        decision = self._ask(command)
+        if type(decision) is Go:
+            self._begin(execution, command, decision)
+            return
+        assert isinstance(decision, Postponed)
+        if line.takes(decision) and self._now() >= self.gate.held_until:
+            line.wait(execution, command, decision)
+        else:
+            self._postpone(execution, command, decision)
+
+    def _begin(self, execution: Execution, command: StartAttempt, go: Go | None, since: int | None = None) -> None:
+        now = self._now()
+        self.attempts += 1
+        station = self._choose(execution, command, now)
+        station.load.under_way += 1
+        failures = self._failures
+        fails = failures is not None and self._fails.draw(execution, command.step, command.number) < failures.share
+        draws = self._times.get(command.method) or self._times[""]
+        time = round(draws.draw(execution, command.step, command.number) * MICROSECONDS)
+        work = execution.work[command.attempt] = Work(execution, command.attempt, self, station, now, time, fails)
+        work.go, work.timeout = go, command.timeout
+        if since is not None and command.timeout is not None:
+            work.timeout = command.timeout - (now - since)
+        self._bound(work, command)
+        self._enter(station, work, now)
+
+    def cancel(self, execution: Execution, attempt: str) -> None:
+        """Let an attempt go."""
+        work = execution.work.pop(attempt, None)
+        if work is None:
+            self._line.let_go(execution, attempt)
+            return
+        now = self._now()
+        timed_out = work.timeout is not None and now - work.begun >= work.timeout
+        self.timed_out += timed_out
+        self._hear(work, _TIMED_OUT if timed_out else NOT_HEARD, now)
+        if self.model.skips_expired and work in work.station.line:
+            work.station.measure(now)
+            work.station.line.remove(work)
+
+    def _ask(self, command: StartAttempt) -> Go | Postponed:
+        gate, now = self.gate, self._now()
+        assert gate is not None
+        if not self._usable:
+            return gate.nobody(f"none of the {len(self.stations)} instances may be called", now)
+        gate.somebody(now)
+        number = command.number
+        return admit(gate, _CALLS[number] if number < len(_CALLS) else Call(number), now)
+
+    def _postpone(self, execution: Execution, command: StartAttempt, why: Postponed) -> None:
+        self.postponed[why.reason] = self.postponed.get(why.reason, 0) + 1
+        told = facts.Postponed(command.attempt, why.reason, why.message, why.after)
+        self._shell.after(0, self._tell, (execution, told))
+
+    def _bound(self, work: Work, command: StartAttempt) -> None:
+        policy = self.model.policy
+        own = None if policy is None else policy.timeout
+        if own is None or not (command.timeout is None or (command.default_timeout and own < command.timeout)):
+            return
+        work.timeout = own
+        self._shell.after(own, self._give_up, work)
+
+    def _give_up(self, happening: Happening) -> None:
+        work: Work = happening._value
+        if work.awaited:
+            self.cancel(work.execution, work.attempt)
+            error = StepError("timeout", "no answer within the policy's timeout")
+            self._shell.tell(work.execution, Failed(work.attempt, error))
+
+    def _choose(self, execution: Execution, command: StartAttempt, now: int) -> Station:
+        stations: tuple[Station, ...] | list[Station] = self._usable or tuple(self.stations)
+        if len(stations) == 1:
+            return stations[0]
+        if now < self._out_until:
+            stations = [each for each in stations if each.load.out_until <= now] or stations
+        turn, self._turn = self._turn, self._turn + 1
+        how = command.balance if command.balance in _WORDS else self._balance
+        if how == ROUND_ROBIN:
+            chosen = in_turn(stations, turn)
+        elif how == LEAST_CONNECTIONS:
+            chosen = least_loaded(stations, lambda each: each.load.under_way, turn)
+        else:
+            chance = self._chance.draw(execution, command.step, command.number)
+            chosen = better_of_two(stations, lambda each: each.load.cost(now), chance)
+        assert chosen is not None
+        return chosen
+
+    # Serving
+
+    def _enter(self, station: Station, work: Work, now: int) -> None:
+        if station.down or (self.model.room is not None and station.inside >= self.model.room):
+            self.refused += 1
+            work.fails = True
+            self._shell.after(0, self._refuse, (work, _DOWN if station.down else _FULL))
+            return
+        station.measure(now)
+        if station.busy < station.capacity:
+            station.busy += 1
+            self._shell.after(round(work.time * self.slow), self._done, work)
+        else:
+            station.line.append(work)
+
+    def _refuse(self, happening: Happening) -> None:
+        work, error = happening._value
+        if work.awaited:
+            self._end(work, error)
+
+    def _done(self, happening: Happening) -> None:
+        work: Work = happening._value
+        station, now = work.station, self._now()
+        station.measure(now)
+        station.served += 1
+        station.spent += now - work.begun
+        station.busy -= 1
+        if station.line:
+            self.fill(station)
+        if not work.awaited:
+            return
+        if station.down:
+            self._end(work, _DOWN)
+        else:
+            self._end(work, self._error if work.fails else None)
+
+    def fill(self, station: Station) -> None:
+        """Serve who waits, as far as there are places; the station's areas are up to date."""
+        while station.line and station.busy < station.capacity:
+            work = station.line.popleft()
+            station.busy += 1
+            self._shell.after(round(work.time * self.slow), self._done, work)
+
+    def _end(self, work: Work, error: StepError | None) -> None:
+        execution = work.execution
+        del execution.work[work.attempt]
+        self._hear(work, SUCCESS if error is None else answer_of(error), self._now())
+        if error is None:
+            self._shell.tell(execution, Answered(work.attempt, self._output))
+        else:
+            self.failed += 1
+            self._shell.tell(execution, Failed(work.attempt, error))
+
+    def _hear(self, work: Work, answer: Answer, now: int) -> None:
+        work.awaited = False
+        load = work.station.load
+        load.ended(failed=answer.failed if answer.heard else None, took=now - work.begun, now=now)
+        gate = self.gate
+        if gate is None or work.go is None:
+            return
+        answered(gate, work.go, answer, now)
+        if len(self._line):
+            self._shell.after(0, self._call_forward)
+        if answer.failed and is_outlier(load, gate.policy.outliers):
+            load.failures = 0
+            out = sum(each.load.out_until > now for each in self.stations)
+            rules = gate.policy.outliers
+            if leave_out(load, rules, out=out, of=len(self.stations), time=rules.eject_for, now=now):
+                self._out_until = max(self._out_until, load.out_until)
+
+    def _call_forward(self, _: Happening) -> None:
+        self._line.call_forward()
+
+    def _tell(self, happening: Happening) -> None:
+        execution, told = happening._value
+        self._shell.tell(execution, told)
+
+    # Faults
+
+    def health_changed(self) -> None:
+        """Look again at who may be called."""
+        self._usable = usable(self.stations)
+
+    @property
+    def policy(self) -> ServicePolicy | None:
+        """Return the policy, None where there is no gate."""
+        return self.model.policy
+
+
+def _times(model: ServiceModel, streams: Streams) -> dict[str, AttemptDraws]:
+    kinds: dict[str, Any] = {"": model.times, **model.methods}
+    return {
+        method: AttemptDraws(streams, f"service:{model.name}.{method}", each.quantile) for method, each in kinds.items()
+    }
+
+
+def _error_of(failures: Failures | None) -> StepError | None:
+    if failures is None:
+        return None
+    status = failures.code.removeprefix("http_")
+    details = {"status": int(status)} if status.isdigit() else {}
+    return StepError(failures.code, "the service failed", failures.retryable, details)

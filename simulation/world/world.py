@@ -1,0 +1,212 @@
+"""A world put together from its models, run once: one replication."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from orchestration.domain.commands import StartAttempt
+from orchestration.domain.errors import StepError
+from orchestration.domain.facts import Answered, Failed
+from orchestration.domain.graph import Graph
+from orchestration.domain.limits import MICROSECONDS
+from orchestration.domain.run.state import NOTIFIER
+from simulation.streams import Floats, Streams
+
+from . import faults
+from .load import Source, Workload
+from .models import ServiceModel, Slowness, WorkersModel
+from .service import Service
+from .shell import Execution, Shell
+from .workers import Workers
+
+COLLECTIONS = (1_000, 20, 100)
+"""Rubbish is looked for while it is still in the processor's cache; waiting until there is much costs a third."""
+
+RECENT = 20
+"""What began in the last such part of the time may well be open at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorldModel:
+    """All that a world consists of. `horizon` is in seconds."""
+
+    graphs: Mapping[str, Graph]
+    services: tuple[ServiceModel, ...]
+    workloads: tuple[Workload, ...]
+    horizon: float
+    workers: WorkersModel | None = None
+    slowness: Mapping[str, Slowness] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadFigures:
+    """What became of a workload's executions that ended, by job: times from arrival to end and instants, in seconds.
+
+    `open` had not ended at the end; of these `overdue` had begun before the last twentieth of the time.
+    """
+
+    offered: int
+    open: int
+    overdue: int
+    times: Floats
+    ended_at: Floats
+    good: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFigures:
+    """What became of a service's calls. `busy` is the share of its places in use, `inside` the mean number in it.
+
+    `arrivals` are calls a second, `time` the mean seconds that one spent there: by Little's law `inside` is their
+    product.
+    """
+
+    attempts: int
+    failed: int
+    timed_out: int
+    refused: int
+    postponed: Mapping[str, int]
+    busy: float
+    inside: float
+    arrivals: float
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One replication. `steps` is how many attempts were made in all, `worker_busy` the share of the workers' time."""
+
+    workloads: Mapping[str, WorkloadFigures]
+    services: Mapping[str, ServiceFigures]
+    steps: int
+    entries: int
+    worker_busy: float
+    waiting: int
+
+
+class World:
+    """A world in which time passes. Calls of what is not modelled are answered at once where they are notifications."""
+
+    def __init__(self, model: WorldModel, *, seed: int, replication: int) -> None:
+        self.model = model
+        streams = Streams(seed, replication)
+        self.shell = Shell(model.graphs)
+        self.workers = None if model.workers is None else Workers(model.workers, self.shell)
+        self.services = {each.name: Service(each, self.shell, streams) for each in model.services}
+        self.sources = {each.name: Source(each, self.shell, self.workers, streams) for each in model.workloads}
+        self._by_prefix = {source.prefix: source for source in self.sources.values()}
+        self.shell.calls = self
+        self.shell.workers = self.workers
+        self.shell.ended = self._ended
+        self._begin_faults(streams)
+
+    def run(self, stop: Callable[[], bool] = lambda: False, pieces: int = 100) -> Outcome:
+        """Let the horizon pass and return what was seen. `stop` is asked a hundred times on the way; True ends it."""
+        for source in self.sources.values():
+            source.begin(self.model.horizon)
+        begin, length = self.shell.now, round(self.model.horizon * MICROSECONDS)
+        before = gc.get_threshold()
+        gc.set_threshold(*COLLECTIONS)
+        try:
+            for piece in range(1, pieces + 1):
+                self.shell.env.run(until=begin + length * piece // pieces)
+                if stop():
+                    break
+        finally:
+            gc.set_threshold(*before)
+        return self._outcome(self.shell.now - begin)
+
+    def call(self, execution: Execution, command: StartAttempt) -> None:
+        """Have the service make the attempt."""
+        service = self.services.get(command.service)
+        if service is not None:
+            service.call(execution, command)
+        elif command.service == NOTIFIER:
+            self.shell.after(0, self._told, (execution, Answered(command.attempt)))
+        else:
+            error = StepError("service_not_found", f"there is no service {command.service}")
+            self.shell.after(0, self._told, (execution, Failed(command.attempt, error)))
+
+    def cancel(self, execution: Execution, attempt: str) -> None:
+        """Let an attempt go."""
+        work = execution.work.get(attempt)
+        if work is not None:
+            work.service.cancel(execution, attempt)
+            return
+        for service in self.services.values():
+            service.cancel(execution, attempt)
+
+    def _told(self, happening: Any) -> None:
+        execution, fact = happening._value
+        self.shell.tell(execution, fact)
+
+    def _ended(self, execution: Execution) -> None:
+        if execution.run.depth:
+            return
+        self._by_prefix[execution.id.rpartition("/")[0]].ended(execution)
+        if self.workers is not None:
+            self.workers.ended()
+
+    def _begin_faults(self, streams: Streams) -> None:
+        shell = self.shell
+        for service in self.services.values():
+            for fault in service.model.outages:
+                shell.env.process(faults.outage(shell, service, fault))
+        for name, spells in self.model.slowness.items():
+            struck = [each for each in self.services.values() if each.model.slowness == name]
+            shell.env.process(faults.slowness(shell, struck, spells, streams.generator(f"slowness:{name}")))
+
+    def _outcome(self, length: int) -> Outcome:
+        workers = self.workers
+        busy = 0.0 if workers is None else workers.spent / (length * workers.model.count)
+        return Outcome(
+            workloads={name: _workload(source, self.shell.now) for name, source in self.sources.items()},
+            services={name: self._service(service, length) for name, service in self.services.items()},
+            steps=sum(each.attempts for each in self.services.values()),
+            entries=self.shell.entries,
+            worker_busy=busy,
+            waiting=0 if workers is None else workers.waiting,
+        )
+
+    def _service(self, service: Service, length: int) -> ServiceFigures:
+        for station in service.stations:
+            station.measure(self.shell.now)
+        served = sum(each.served for each in service.stations)
+        places = sum(each.full_capacity for each in service.stations)
+        spent = sum(each.spent for each in service.stations)
+        return ServiceFigures(
+            attempts=service.attempts,
+            failed=service.failed,
+            timed_out=service.timed_out,
+            refused=service.refused,
+            postponed=dict(service.postponed),
+            busy=sum(each.busy_area for each in service.stations) / (length * places),
+            inside=sum(each.inside_area for each in service.stations) / length,
+            arrivals=served * MICROSECONDS / length,
+            time=spent / served / MICROSECONDS if served else 0.0,
+        )
+
+
+def simulate(model: WorldModel, *, seed: int, replication: int = 0) -> Outcome:
+    """Return one replication of a world."""
+    return World(model, seed=seed, replication=replication).run()
+
+
+def _workload(source: Source, now: int) -> WorkloadFigures:
+    jobs = np.frombuffer(source.jobs, dtype=np.int64) if source.jobs else np.empty(0, dtype=np.int64)
+    order = np.argsort(jobs, kind="stable")
+    arrived = np.array(source.arrived_at, dtype=np.int64)[order]
+    ended = np.array(source.ended_at, dtype=np.int64)[order]
+    return WorkloadFigures(
+        offered=source.offered,
+        open=source.open,
+        overdue=source.begun_before(now - (now - source.begun_at) // RECENT),
+        times=(ended - arrived) / MICROSECONDS,
+        ended_at=(ended - source.begun_at) / MICROSECONDS,
+        good=np.frombuffer(bytes(source.good), dtype=np.uint8)[order].astype(np.float64),
+    )
