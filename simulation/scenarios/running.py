@@ -101,7 +101,7 @@ def planned(document: dict[str, Any], *, folder: Path) -> Plan:
 
 def refuse_hopeless(plan: Plan, *, seed: int) -> None:
     """Raise ScenarioInvalid for a load above what a service bears, and for a promise that cannot be kept."""
-    _refuse_overload(plan.scenarios, plan.expected)
+    refuse_overload(plan.scenarios, plan.expected)
     for name, each in plan.scenarios.items():
         refuse_impossible(each, plan.worlds[name], seed=seed)
 
@@ -119,7 +119,8 @@ def concluded(plan: Plan, outcomes: dict[str, list[Outcome]], *, seed: int) -> R
     )
 
 
-def _refuse_overload(scenarios: dict[str, Scenario], expected: dict[str, dict[str, float]]) -> None:
+def refuse_overload(scenarios: dict[str, Scenario], expected: dict[str, dict[str, float]]) -> None:
+    """Raise ScenarioInvalid for a load above what a service bears, unless the question is about a change."""
     for name, scenario in scenarios.items():
         if scenario.transient:
             continue
