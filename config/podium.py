@@ -167,6 +167,28 @@ class PodiumSettings:
     api_action_seconds: float = setting(5, "how long a pause, cancel or the like waits for its execution's word")
     api_steps: int = setting(10_000, "steps that are listed with an execution, where the request does not say")
 
+    # The capacity lab: simulation/lab
+    simulation_workers: int = setting(
+        1, "batches of simulations that one `manage.py worker` runs at once; 0: none, another host does them"
+    )
+    simulation_seconds: float = setting(
+        600, "the longest time of one simulation; it ends then with what its replications have told so far"
+    )
+    simulation_replications: int = setting(
+        400, "replications of one simulation at most, those of all variants and of its curve together"
+    )
+    simulation_executions: int = setting(
+        5_000_000, "executions that one simulation may come to, by its load: replications × horizon × rate"
+    )
+    simulation_runs_per_team: int = setting(
+        2, "simulations of one team at once; one more is refused (429) until one has ended"
+    )
+    simulation_runs_kept: int = setting(200, "ended simulations that are kept of one team, the newest ones")
+    simulation_scenarios_per_team: int = setting(500, "scenarios that one team may save")
+    simulation_lease_seconds: float = setting(
+        30, "a worker that has not said for so long that it simulates is dead; another takes its batch up"
+    )
+
     limits: Limits = field(default=Limits())
 
     @classmethod

@@ -167,6 +167,11 @@ def _arrivals(given: Any, folder: Path) -> processes.Arrivals | ClosedUsers:
             return processes.Trace.of(np.asarray(recorded, dtype=np.float64), given.speed)
 
 
+def recorded_times(folder: Path, file: str, column: str, *, path: str) -> list[float]:
+    """Return the instants of a recording beside a scenario. Raises ScenarioInvalid, with `path`, if it is not there."""
+    return _told(path, lambda: _recorded(folder, file, column))
+
+
 def _recorded(folder: Path, file: str | None, column: str) -> list[float]:
     if file is None:
         raise ValueError("a trace has times, or a file of them")

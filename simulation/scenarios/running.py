@@ -19,6 +19,7 @@ from simulation.world.world import Outcome, WorldModel, simulate
 from .alone import refuse_impossible
 from .building import AS_WRITTEN, variants_of, world_of
 from .language import Scenario, ScenarioInvalid
+from .single_pool import SinglePool, pool_of, serve
 from .summary import NOT_MODELLED, Summary, all_kept, as_json, expected_loads, summarise
 
 Progress = Callable[[int, int], None]
@@ -70,31 +71,57 @@ def run_scenario(
     The same document and seed give the same result, whatever `jobs`. Raises ScenarioInvalid for a scenario that cannot
     be simulated, and for one that cannot be: a load above what a service bears, a promise that cannot be kept.
     """
+    plan = planned(document, folder=folder)
+    refuse_hopeless(plan, seed=seed)
+    count = replications or plan.scenarios[AS_WRITTEN].replications
+    outcomes: dict[str, list[Outcome | None]] = {name: [None] * count for name in plan.scenarios}
+    found = _outcomes(document, folder, list(plan.scenarios), count, seed, jobs)
+    for done, (name, replication, outcome) in enumerate(found, start=1):
+        outcomes[name][replication] = outcome
+        progress(done, count * len(plan.scenarios))
+    whole = {name: [each for each in row if each is not None] for name, row in outcomes.items()}
+    return concluded(plan, whole, seed=seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be simulated, by the variants' names; `expected` is how busy each service will be at least."""
+
+    scenarios: dict[str, Scenario]
+    worlds: dict[str, WorldModel]
+    expected: dict[str, dict[str, float]]
+
+
+def planned(document: dict[str, Any], *, folder: Path) -> Plan:
+    """Return the plan of a scenario and its variants. Raises ScenarioInvalid for what cannot be simulated."""
     scenarios = variants_of(document)
     worlds = {name: world_of(each, folder) for name, each in scenarios.items()}
     expected = {name: expected_loads(scenarios[name], world) for name, world in worlds.items()}
-    _refuse_overload(scenarios, expected)
-    for name, each in scenarios.items():
-        refuse_impossible(each, worlds[name], seed=seed)
-    count = replications or scenarios[AS_WRITTEN].replications
-    outcomes: dict[str, list[Outcome | None]] = {name: [None] * count for name in scenarios}
-    found = _outcomes(document, folder, list(scenarios), count, seed, jobs)
-    for done, (name, replication, outcome) in enumerate(found, start=1):
-        outcomes[name][replication] = outcome
-        progress(done, count * len(scenarios))
-    whole = {name: [each for each in row if each is not None] for name, row in outcomes.items()}
-    summaries = [summarise(name, scenarios[name], worlds[name], whole[name]) for name in scenarios]
+    return Plan(scenarios, worlds, expected)
+
+
+def refuse_hopeless(plan: Plan, *, seed: int) -> None:
+    """Raise ScenarioInvalid for a load above what a service bears, and for a promise that cannot be kept."""
+    refuse_overload(plan.scenarios, plan.expected)
+    for name, each in plan.scenarios.items():
+        refuse_impossible(each, plan.worlds[name], seed=seed)
+
+
+def concluded(plan: Plan, outcomes: dict[str, list[Outcome]], *, seed: int) -> Result:
+    """Return what the replications of each variant, in their order, come to."""
+    summaries = [summarise(name, each, plan.worlds[name], outcomes[name]) for name, each in plan.scenarios.items()]
     return Result(
-        scenario=scenarios[AS_WRITTEN],
+        scenario=plan.scenarios[AS_WRITTEN],
         seed=seed,
         summaries=summaries,
         differences=_differences(summaries),
-        expected=expected,
-        last={name: row[0] for name, row in whole.items()},
+        expected=plan.expected,
+        last={name: row[0] for name, row in outcomes.items()},
     )
 
 
-def _refuse_overload(scenarios: dict[str, Scenario], expected: dict[str, dict[str, float]]) -> None:
+def refuse_overload(scenarios: dict[str, Scenario], expected: dict[str, dict[str, float]]) -> None:
+    """Raise ScenarioInvalid for a load above what a service bears, unless the question is about a change."""
     for name, scenario in scenarios.items():
         if scenario.transient:
             continue
@@ -117,21 +144,29 @@ def _outcomes(
     text = orjson.dumps(document)
     if jobs <= 1:
         for name, replication in tasks:
-            yield name, replication, _one(text, str(folder), name, seed, replication)
+            yield name, replication, one_replication(text, str(folder), name, seed, replication)
         return
     with ProcessPoolExecutor(max_workers=jobs) as processes:
-        futures = {processes.submit(_one, text, str(folder), name, seed, place): (name, place) for name, place in tasks}
+        futures = {
+            processes.submit(one_replication, text, str(folder), name, seed, place): (name, place)
+            for name, place in tasks
+        }
         for future in as_completed(futures):
             yield (*futures[future], future.result())
 
 
-def _one(text: bytes, folder: str, name: str, seed: int, replication: int) -> Outcome:
-    return simulate(_world(text, folder, name), seed=seed, replication=replication)
+def one_replication(text: bytes, folder: str, name: str, seed: int, replication: int) -> Outcome:
+    """Return one replication of a variant of the scenario whose JSON is `text`, by the fast path where it suffices."""
+    world, pool = _world(text, folder, name)
+    outcome = None if pool is None else serve(pool, seed=seed, replication=replication)
+    return outcome or simulate(world, seed=seed, replication=replication)
 
 
-@lru_cache(maxsize=16)
-def _world(text: bytes, folder: str, name: str) -> WorldModel:
-    return world_of(variants_of(orjson.loads(text))[name], Path(folder))
+@lru_cache(maxsize=256)
+def _world(text: bytes, folder: str, name: str) -> tuple[WorldModel, SinglePool | None]:
+    scenario = variants_of(orjson.loads(text))[name]
+    world = world_of(scenario, Path(folder))
+    return world, pool_of(scenario, world)
 
 
 def _differences(summaries: list[Summary]) -> dict[str, dict[str, Interval]]:

@@ -221,3 +221,27 @@ def test_it_reads_a_scenario_of_every_kind():
         assert parse_scenario(document)
         found = run_scenario(document, folder=HERE, seed=1, replications=2).last["as-written"].workloads["callers"]
         assert found.times.size > 0
+
+
+def test_it_refuses_a_load_that_only_retries_make_too_much():
+    document = scenario()
+    document["workloads"][0]["arrivals"]["per_second"] = 8
+    document["services"]["backend"]["failures"] = {"share": 0.5}
+    document["services"]["backend"]["policy"] = {"breaker": {"enabled": False}, "retry_budget": {"enabled": False}}
+    said = problems_of(document)["services.backend"]
+    assert "retries and loops included" in said
+    assert "backend serves 1 (1" in said
+
+
+def test_it_refuses_more_executions_at_once_than_workers_and_the_workflow_have_room_for():
+    document = scenario(workers={"count": 1, "slots": 2})
+    document["workflows"][0]["config"] = {"max_concurrent": 3}
+    document["services"]["backend"] = {"times": {"kind": "fixed", "time": "1s"}, "capacity": 50}
+    found = problems_of(document)
+    assert "about 5 executions are under way at once" in found["workflows[0].config.max_concurrent"]
+    assert "the workers have 2 slots" in found["workers.slots"]
+
+
+def test_it_refuses_a_load_that_workers_cannot_decide():
+    document = scenario(workers={"count": 2, "per_entry": "200ms"})
+    assert "and there are 2" in problems_of(document)["workers.count"]
