@@ -18,7 +18,7 @@ from .bodies import InstanceBody, NothingBody, PolicyBody, ServiceBody
 from .known_heartbeats import LET_IN
 from .operation import ApiView, operation
 from .preconditions import IF_MATCH_HEADER, precondition, tagged, version_asked
-from .rates import rate_key
+from .rates import HeartbeatRate, rate_key
 
 
 class Services(ApiView):
@@ -84,6 +84,8 @@ class Service(ApiView):
 
 class ServiceHeartbeat(ApiView):
     """That an instance lives."""
+
+    throttle_classes = [HeartbeatRate]
 
     @operation(
         "Send a heartbeat", body=NothingBody, body_optional=True, answers={200: shapes.Heartbeat}, refusals=(403, 404)
