@@ -44,7 +44,12 @@ class Services(ApiView):
         for name in ("status", "health"):
             query[name] = self.query[name] or ()
         page = queries.list_instances(team_id=self.team_id, **{k: v for k, v in query.items() if k != "tag"})
-        found = {"items": page.items, "next_cursor": page.next_cursor, "index": page.index, "doubts": queries.doubts()}
+        found = {
+            "items": page.items,
+            "next_cursor": page.next_cursor,
+            "index": page.index,
+            "doubts": queries.doubts(team_id=self.team_id),
+        }
         return Response(shapes.ServiceList.model_validate(found))
 
     @operation("Register an instance", body=ServiceBody, answers={201: shapes.Service}, refusals=(409,))
