@@ -102,7 +102,7 @@ def planned(document: dict[str, Any], *, folder: Path) -> Plan:
 
 def refuse_hopeless(plan: Plan, *, seed: int) -> None:
     """Raise ScenarioInvalid for a load above what a service bears, and for a promise that cannot be kept."""
-    _refuse_overload(plan.scenarios, plan.expected)
+    refuse_overload(plan.scenarios, plan.expected)
     for name, each in plan.scenarios.items():
         refuse_impossible(each, plan.worlds[name], seed=seed)
 
@@ -120,14 +120,16 @@ def concluded(plan: Plan, outcomes: dict[str, list[Outcome]], *, seed: int) -> R
     )
 
 
-def _refuse_overload(scenarios: dict[str, Scenario], expected: dict[str, dict[str, float]]) -> None:
+def refuse_overload(scenarios: dict[str, Scenario], expected: dict[str, dict[str, float]]) -> None:
+    """Raise ScenarioInvalid where the utilisation law alone says that a service cannot bear the load."""
     for name, scenario in scenarios.items():
         if scenario.transient:
             continue
         for service, busy in expected[name].items():
             if busy >= 1:
+                which = "" if name == AS_WRITTEN else f" ({name})"
                 said = (
-                    f"the load is {busy:.0%} of what {service} bears ({name}): there is no steady state to wait for; "
+                    f"the load is {busy:.0%} of what {service} bears{which}: there is no steady state to wait for; "
                     "more instances or capacity are needed, a lower load, or transient: true"
                 )
                 raise ScenarioInvalid(said, [Problem(f"services.{service}", "load.above_capacity", said)])
