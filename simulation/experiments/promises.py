@@ -129,7 +129,8 @@ def floor_of(trials: Trials, setup: Setup) -> str | None:
             if late > 1 - share:
                 return (
                     f"{slo.workload} {word} cannot be kept: the service alone takes longer than "
-                    f"{seconds(promised):g} s in {late:.1%} of the cases, {1 - share:.0%} may; so many are late whatever is added"
+                    f"{seconds(promised):g} s in {late:.1%} of the cases, "
+                    f"{1 - share:.0%} may; so many are late whatever is added"
                 )
     return None
 
