@@ -15,7 +15,7 @@ ON ?= sqlite,postgres
 JOBS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help up install test faults check lint format types contracts migrations docs clean
+.PHONY: help up install test again faults check lint format types contracts migrations docs clean
 
 help:  ## say what there is
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -28,6 +28,9 @@ install: $(STAMP)  ## make .venv and install everything into it
 
 test: $(STAMP)  ## run the tests (TESTS=tests/unit for some of them)
 	@$(RUN) -m pytest -n $(JOBS) --dist loadgroup $(TESTS)
+
+again: $(STAMP)  ## run once more, one at a time, the tests that failed last
+	@$(RUN) -m pytest -n 0 --last-failed --last-failed-no-failures none
 
 faults: $(STAMP)  ## try every fault and print a table (FAULTS=F04,F17 for some, ON=sqlite for one database)
 	@$(RUN) -m tests.faults --faults "$(FAULTS)" --on "$(ON)"

@@ -154,6 +154,11 @@ class PodiumSettings:
     )
     health_changes_kept: int = setting(200, "changes of its health that are kept of one instance")
 
+    # Live settings: configuration/operations.py
+    settings_changes_kept: int = setting(
+        200, "changes that are kept of each live setting; a version is kept as long as one of its changes is"
+    )
+
     # Web
     web_pool: int = setting(0, "PostgreSQL connections that a process keeps; web processes set 10 for themselves")
     feed_interval_ms: int = setting(100, "the shortest time between two frames of a live page (milliseconds)")
@@ -163,9 +168,35 @@ class PodiumSettings:
     # The API: orchestration/api
     api_rate: float = setting(1000, "requests a second that one caller may make, in one web process; 0: any number")
     api_burst: int = setting(2000, "requests that one caller may make at once")
+    api_heartbeat_rate: float = setting(
+        10_000, "heartbeats a second that one caller may send, in one web process, beside its `api_rate`; 0: any number"
+    )
+    api_heartbeat_burst: int = setting(20_000, "heartbeats that one caller may send at once")
     api_waiters: int = setting(50, "requests with `?wait=` that wait in one web process; one more is answered at once")
     api_action_seconds: float = setting(5, "how long a pause, cancel or the like waits for its execution's word")
     api_steps: int = setting(10_000, "steps that are listed with an execution, where the request does not say")
+
+    # The capacity lab: simulation/lab
+    simulation_workers: int = setting(
+        1, "batches of simulations that one `manage.py worker` runs at once; 0: none, another host does them"
+    )
+    simulation_seconds: float = setting(
+        600, "the longest time of one simulation; it ends then with what its replications have told so far"
+    )
+    simulation_replications: int = setting(
+        400, "replications of one simulation at most, those of all variants and of its curve together"
+    )
+    simulation_executions: int = setting(
+        5_000_000, "executions that one simulation may come to, by its load: replications × horizon × rate"
+    )
+    simulation_runs_per_team: int = setting(
+        2, "simulations of one team at once; one more is refused (429) until one has ended"
+    )
+    simulation_runs_kept: int = setting(200, "ended simulations that are kept of one team, the newest ones")
+    simulation_scenarios_per_team: int = setting(500, "scenarios that one team may save")
+    simulation_lease_seconds: float = setting(
+        30, "a worker that has not said for so long that it simulates is dead; another takes its batch up"
+    )
 
     limits: Limits = field(default=Limits())
 

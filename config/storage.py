@@ -13,6 +13,7 @@ from config.podium import PodiumSettings
 
 LOOPBACK_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 # Worker processes of the housekeeping cluster: a pass of probes takes up to twenty seconds, and a canary has to pass.
+# Those that simulate come on top: they never take a place from these.
 HOUSEKEEPERS = 3
 SQLITE_PRAGMAS = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-65536;"
 
@@ -93,7 +94,7 @@ def task_queue(podium: PodiumSettings, redis_url: str) -> dict[str, Any]:
         "bulk": 1,
         "label": "Task queue",
         "log_level": podium.log_level,
-        "ALT_CLUSTERS": {f"{podium.site}-housekeeping": {"workers": HOUSEKEEPERS}},
+        "ALT_CLUSTERS": {f"{podium.site}-housekeeping": {"workers": HOUSEKEEPERS + podium.simulation_workers}},
     }
     if redis_url:
         queue.update(broker_class="orchestration.engine.brokers.RedisBroker", redis=redis_url)

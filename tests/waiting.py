@@ -16,7 +16,7 @@ class NeverHappened(AssertionError):
     """What was waited for did not come true in time."""
 
 
-def wait_for(ask: Callable[[], T], *, what: str, timeout: float = 10.0, pause: float = PAUSE) -> T:
+def wait_for(ask: Callable[[], T], *, what: str, timeout: float = 30.0, pause: float = PAUSE) -> T:
     """Return the first true answer of `ask`, which is asked every `pause` seconds.
 
     Raises NeverHappened, with the last answer, after `timeout` seconds.
@@ -31,7 +31,7 @@ def wait_for(ask: Callable[[], T], *, what: str, timeout: float = 10.0, pause: f
 
 
 async def wait_for_async(
-    ask: Callable[[], Awaitable[T]], *, what: str, timeout: float = 10.0, pause: float = PAUSE
+    ask: Callable[[], Awaitable[T]], *, what: str, timeout: float = 30.0, pause: float = PAUSE
 ) -> T:
     """Return the first true answer of the coroutine function `ask`.
 

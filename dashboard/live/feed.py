@@ -3,6 +3,7 @@
 True at all times: while a socket follows, the feed runs; without any it ends, and nothing is asked of the database.
 Changes are hints (which execution, how far its journal is); what is shown is always read anew, so a hint that comes
 twice or late does no harm, and none is lost: the feed asks on from its last position, whatever happened in between.
+Pages about services go by the registry's events in the same way, by their index; it is asked only while there are such.
 When the database does not answer, the sockets are told that what they show is old, and everything is read again once
 it does. A topic whose reading fails stays dirty and is read again a little later.
 """
@@ -21,10 +22,11 @@ from channels.db import DatabaseSyncToAsync
 from django.conf import settings
 
 from dashboard.live.following import Wish
-from dashboard.live.topics import Follower, Topic
+from dashboard.live.topics import Follower, Services, ServicesTopic, Topic
 from orchestration import clock
 from orchestration.engine import queries
 from orchestration.engine.queries import Changes
+from orchestration.registry import queries as registry
 
 T = TypeVar("T")
 BATCH = 1_000
@@ -47,6 +49,15 @@ def _ask(position: int | None) -> Changes:
     return queries.changes_after(position=position, limit=BATCH)
 
 
+def _ask_registry(index: int | None) -> tuple[int, Services | None]:
+    """Return the registry's index and the services that changed since `index`, None where any may have."""
+    if index is None:
+        return registry.latest_index(), None
+    found, latest = registry.events_of_all(index=index)
+    # An index that went back belongs to a backup that was put back.
+    return latest, None if latest < index else frozenset((team_id, event.service) for team_id, event in found)
+
+
 class Feed:
     """The sockets of this process and what they follow."""
 
@@ -55,6 +66,7 @@ class Feed:
         *,
         interval: float,
         changes: Callable[[int | None], Changes] | None = None,
+        services: Callable[[int | None], tuple[int, Services | None]] = _ask_registry,
         patience: float = AGAIN_SECONDS,
         run: Runner = in_thread,
     ) -> None:
@@ -62,6 +74,7 @@ class Feed:
         self._patience = patience
         self._call = run
         self._changes = changes or (_ask)
+        self._services = services
         self._topics: dict[Any, Topic] = {}
         self._following: dict[Follower, Topic] = {}
         self._task: asyncio.Task[None] | None = None
@@ -95,9 +108,11 @@ class Feed:
 
     async def _run(self) -> None:
         position: int | None = None
+        index: int | None = None
         while self._topics:
             try:
                 found = await self._call(partial(self._changes, position))
+                index = await self._hear_of_services(index)
                 self._found()
                 position = found.position
                 self._spread(found)
@@ -106,6 +121,17 @@ class Feed:
                 await asyncio.sleep(self._patience)
             else:
                 await asyncio.sleep(self._interval)
+
+    async def _hear_of_services(self, index: int | None) -> int | None:
+        """Tell the pages about the registry what changed after `index`; return where to go on from."""
+        if not any(isinstance(topic, ServicesTopic) for topic in self._topics.values()):
+            # Whoever follows next reads its page when it joins.
+            return None
+        index, changed = await self._call(partial(self._services, index))
+        for topic in self._topics.values():
+            if isinstance(topic, ServicesTopic):
+                topic.hear_services(changed)
+        return index
 
     def _spread(self, found: Changes) -> None:
         now = clock.monotonic()

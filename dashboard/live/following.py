@@ -14,8 +14,8 @@ from uuid import UUID
 from django.conf import settings
 
 from dashboard import reading
-from dashboard.live.parts import execution_parts, now_parts, services_parts
-from dashboard.live.topics import Have, PageTopic, Reading, RowsHave, RowsTopic, Topic
+from dashboard.live.parts import execution_parts, now_parts, service_parts, services_parts
+from dashboard.live.topics import Have, PageTopic, Reading, RowsHave, RowsTopic, ServicesTopic, Topic
 from dashboard.people import Viewer
 from dashboard.presenters.filters import ExecutionFilter
 from dashboard.presenters.timeline import Axis
@@ -24,9 +24,14 @@ from dashboard.words.times import SECOND
 from orchestration import clock
 from orchestration.domain.errors import NotFound, Refused
 from orchestration.engine import queries
+from orchestration.registry import queries as registry
 
 CALM_SECONDS = 1.0
 SERVICES_SECONDS = 2.0
+"""How often pages about services look at what no event of the registry tells: circuits, heartbeats."""
+
+SERVICES_LEAST_SECONDS = 0.25
+NAME_LENGTH = 80
 IDS = 100
 PATH_LENGTH = 1_000
 
@@ -47,7 +52,13 @@ class Wish:
 
 def wish_of(viewer: Viewer, view: str, arguments: Mapping[str, Any], have: Mapping[str, Any]) -> Wish:
     """Read what a browser asks to follow. Raises Refused. `check` of what is returned raises NotFound (in a thread)."""
-    makers = {"execution": _execution, "executions": _executions, "now": _now, "services": _services}
+    makers = {
+        "execution": _execution,
+        "executions": _executions,
+        "now": _now,
+        "services": _services,
+        "service": _service,
+    }
     maker = makers.get(view)
     if maker is None:
         raise Refused("there is no such view")
@@ -111,8 +122,23 @@ def _services(team_id: int, arguments: Mapping[str, Any], have: Mapping[str, Any
     key = ("services", team_id)
 
     def read() -> Reading:
-        page = reading.read_services(team_id=team_id)
-        # Nothing tells that an instance's health changed, so they are looked at from time to time.
-        return Reading(services_parts(page), watched=frozenset(), again_after=SERVICES_SECONDS)
+        return Reading(services_parts(reading.read_services(team_id=team_id)), again_after=SERVICES_SECONDS)
 
-    return Wish(key, lambda: PageTopic(key, team_id=team_id, interval=SERVICES_SECONDS, read=read), _have(have))
+    return Wish(key, lambda: _topic_of_services(key, team_id, None, read), _have(have))
+
+
+def _service(team_id: int, arguments: Mapping[str, Any], have: Mapping[str, Any]) -> Wish:
+    name = str(arguments["name"])[:NAME_LENGTH]
+    key = ("service", team_id, name)
+
+    def read() -> Reading:
+        return Reading(service_parts(reading.read_service(team_id=team_id, name=name)), again_after=SERVICES_SECONDS)
+
+    def check() -> None:
+        registry.get_service(team_id=team_id, name=name)
+
+    return Wish(key, lambda: _topic_of_services(key, team_id, name, read), _have(have), check)
+
+
+def _topic_of_services(key: tuple[Any, ...], team_id: int, name: str | None, read: Callable[[], Reading]) -> Topic:
+    return ServicesTopic(key, team_id=team_id, name=name, interval=SERVICES_LEAST_SECONDS, read=read)

@@ -11,13 +11,14 @@ from django.template.loader import render_to_string
 from dashboard.presenters.execution import ExecutionPage
 from dashboard.presenters.executions import Arrivals, ExecutionRow, Strip
 from dashboard.presenters.now import NowPage
-from dashboard.presenters.services import ServiceList
+from dashboard.presenters.services import ServiceList, ServicePage
 from dashboard.presenters.steps import PAGE
 
 BOX_STEPS = "steps-body"
 BOX_EVENTS = "events-body"
 BOX_CHILDREN = "children-body"
 BOX_SERVICES = "services-body"
+BOX_INSTANCES = "instances-body"
 BOX_ATTENTION = "attention-body"
 BOX_RECENT = "recent-body"
 
@@ -69,9 +70,19 @@ def now_parts(page: NowPage) -> Iterable[Part]:
 
 
 def services_parts(page: ServiceList) -> Iterable[Part]:
-    """Return the services."""
+    """Return the services, and what the registry doubts."""
+    yield Part("doubts", "services/_doubts.html", page.doubts)
     for row in page.rows:
         yield Part(row.anchor, "services/_service.html", row, BOX_SERVICES)
+
+
+def service_parts(page: ServicePage) -> Iterable[Part]:
+    """Return everything on the page of a service that can change."""
+    yield Part("service-head", "services/_head.html", page.head)
+    yield Part("doubts", "services/_doubts.html", page.doubts)
+    for instance in page.instances:
+        yield Part(instance.row.anchor, "services/_instance.html", instance, BOX_INSTANCES)
+    yield Part("policy", "services/_policy.html", page.policy)
 
 
 def row_part(row: ExecutionRow) -> Part:

@@ -43,6 +43,8 @@ class Follower(Protocol):
 
 
 Job = Callable[[], Any]
+Services = frozenset[tuple[int, str]]
+"""Services by team and name."""
 
 
 class Topic(ABC):
@@ -90,10 +92,14 @@ class Topic(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a page is now. `watched` are the executions whose changes concern it, None: all of the team's."""
+    """How a page is now. `watched` are the executions whose changes concern it, None: all of the team's.
+
+    `seq` is the length of the one journal that all of the page is folded from, -1 where there is none: then two pages
+    that were rendered at different times are never taken for the same.
+    """
 
     parts: Iterable[Part]
-    seq: int = 0
+    seq: int = -1
     watched: frozenset[str] | None = None
     again_after: float | None = None
 
@@ -163,6 +169,30 @@ class PageTopic(Topic):
         whole = self._board.whole()
         # The page was rendered from the same journal: all that it lacks is the version to count on from.
         return Frame({}, {}, whole.version, whole.seq) if have.seq == self._board.seq >= 0 else whole
+
+
+class ServicesTopic(PageTopic):
+    """A page about the registry: of all services of a team, or of the one called `name`.
+
+    The registry's events say when it is to be read anew. What has no event (circuits, heartbeats) is looked at from
+    time to time: the reading says when.
+    """
+
+    def __init__(
+        self, key: Hashable, *, team_id: int, name: str | None, interval: float, read: Callable[[], Reading]
+    ) -> None:
+        super().__init__(key, team_id=team_id, interval=interval, read=read)
+        self._name = name
+
+    def hear(self, changes: Sequence[Change]) -> None:
+        """Executions do not concern it."""
+
+    def hear_services(self, changed: Services | None) -> None:
+        """Note whether one of the services that the page shows changed."""
+        if changed is None or any(
+            team_id == self._team_id and self._name in (None, service) for team_id, service in changed
+        ):
+            self.dirty = True
 
 
 @dataclass(slots=True)

@@ -70,19 +70,27 @@ class InstanceHistory:
     tags: str
     bars: tuple[Bar, ...]
     said: str
+    width: int = STRIP_WIDTH
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHead:
+    """What stands above everything else on the page of a service."""
+
+    name: str
+    look: Look
+    facts: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ServicePage:
     """The page of one service."""
 
-    name: str
-    look: Look
-    facts: tuple[tuple[str, str], ...]
+    head: ServiceHead
     instances: tuple[InstanceHistory, ...]
     policy: str
     doubts: tuple[Doubt, ...]
-    strip_width: int = STRIP_WIDTH
+    empty: Emptiness
 
 
 def service_page(
@@ -91,16 +99,21 @@ def service_page(
     """Return the page of a service; `histories` are the changes of its instances' health by their ids."""
     row = service_row(service)
     return ServicePage(
-        name=service.name,
-        look=row.look,
-        facts=(
-            ("Instances", row.usable),
-            ("Circuit", _circuit(service.circuit)),
-            ("Policy", f"version {service.policy_version}"),
+        head=ServiceHead(
+            name=service.name,
+            look=row.look,
+            facts=(
+                ("Instances", row.usable),
+                ("Circuit", _circuit(service.circuit)),
+                ("Policy", f"version {service.policy_version}"),
+            ),
         ),
         instances=tuple(_with_history(each, histories.get(each.id, ()), now) for each in service.instances),
         policy=json.dumps(service.policy, indent=2, ensure_ascii=False),
         doubts=tuple(doubts),
+        empty=Emptiness(
+            "No instance", "Nobody has registered an address for this service, so calls of it wait until somebody does."
+        ),
     )
 
 
@@ -117,7 +130,8 @@ def _with_history(instance: InstanceView, marks: Sequence[HealthMark], now: date
     changes = [(from_datetime(each.at), each.health) for each in marks]
     drawn = stretches(changes, begin=from_datetime(begin), end=from_datetime(now))
     bars = tuple(
-        Bar(f"{each.begins * STRIP_WIDTH:.2f}", f"{max(each.length * STRIP_WIDTH, 1.0):.2f}", each.state)
+        # Whole units: a strip that is read anew every few seconds is sent only when something moved on it.
+        Bar(str(round(each.begins * STRIP_WIDTH)), str(max(round(each.length * STRIP_WIDTH), 1)), each.state)
         for each in drawn
     )
     parts = ", ".join(f"{each.state} {each.length:.0%}" for each in drawn[-5:])

@@ -23,4 +23,5 @@ def services(request: HttpRequest, viewer: Viewer) -> HttpResponse:
 def service(request: HttpRequest, viewer: Viewer, service: str) -> HttpResponse:
     """Show one service: its instances with their health over the last day, and how it is called."""
     shown = read_service(team_id=viewer.team_id, name=service)
-    return show(request, viewer, "services/page.html", {"page": shown}, here="services")
+    live = Live("service", {"name": service})
+    return show(request, viewer, "services/page.html", {"page": shown}, here="services", live=live)

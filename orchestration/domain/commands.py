@@ -17,7 +17,8 @@ class StartAttempt:
     `purpose` is `service`, `notification` (then `service` is `notify` and `method` the channel) or `compensation`.
     `after_loss`: the attempt before was lost with its worker, which says nothing of the service.
     `number` counts attempts from 1; `idempotency_key` is `{execution}/{step run}`, the same on every attempt.
-    `default_timeout` says that the definition gives no timeout: whoever calls may know a shorter one.
+    `default_timeout` says that the definition gives no timeout: `timeout` is the service's, else the default, and
+    whoever calls may know of a shorter one by now.
     """
 
     attempt: str

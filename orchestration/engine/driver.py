@@ -148,7 +148,7 @@ class Drive:
         self._ear = Ear()
         self._over = asyncio.Event()
         self._reason = ""
-        self._materials = Materials(store, podium, ports.defaults)
+        self._materials = Materials(store, podium, ports.defaults, self._client)
         self._unsure = False
         self._suspect: Held | None = None
         self._spare = spare

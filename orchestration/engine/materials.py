@@ -1,4 +1,4 @@
-"""What a run is made of: the graph of its revision, and its team's secrets, kept for a moment."""
+"""What a run is made of: the graph of its revision, its team's secrets (kept for a moment), its services' timeouts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from orchestration.domain.graph import Graph
 from orchestration.domain.limits import Defaults
 from orchestration.domain.run import Run
 from orchestration.engine.graphs import find_graph, graph_of
+from orchestration.engine.ports import Client
 from orchestration.engine.secrets import unseal
 from orchestration.engine.store import Claimed, Store
 
@@ -21,10 +22,11 @@ SECRETS_SECONDS = 2.0
 class Materials:
     """Makes the runs of one shift."""
 
-    def __init__(self, store: Store, podium: Any, defaults: Callable[[], Defaults]) -> None:
+    def __init__(self, store: Store, podium: Any, defaults: Callable[[], Defaults], client: Client) -> None:
         self._store = store
         self._podium = podium
         self._defaults = defaults
+        self._client = client
         self._loop = asyncio.get_running_loop()
         self._secrets: dict[int, tuple[float, dict[str, str]]] = {}
 
@@ -39,6 +41,7 @@ class Materials:
             depth=row.depth,
             limits=self._podium.limits,
             defaults=self._defaults(),
+            service_timeouts=await self._client.timeouts(row.team_id),
         )
 
     async def _graph(self, revision_id: int) -> Graph:

@@ -6,7 +6,7 @@ The engine reaches all of them through here, so that a simulation can run the ve
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -56,6 +56,9 @@ class Client(Protocol):
 
     async def post(self, url: str, call: ServiceCall) -> Outcome:
         """Post the call's input to an address."""
+
+    async def timeouts(self, team_id: int) -> Mapping[str, int]:
+        """Return the timeouts of the team's services whose policies have one: microseconds by name, kept up to date."""
 
     async def close(self) -> None:
         """Close every connection."""

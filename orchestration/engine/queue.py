@@ -1,7 +1,8 @@
 """Wake-ups: making sure that a shift is awake.
 
 A wake-up is a django-q2 task without arguments: losing it costs a second (the pulse sends another), doubling it costs
-an idle shift. Only the functions named here ever run as tasks: whatever else lies in the queue is thrown away unread.
+an idle shift. Only the functions named here, and those that an app of ours names at its start (`allow`), ever run as
+tasks: whatever else lies in the queue is thrown away unread.
 """
 
 from __future__ import annotations
@@ -37,8 +38,14 @@ WAKE_UPS_MOST = 10
 # A shift ends by itself within PATIENCE (driver.py) times its time; this ends one that hangs.
 SHIFT_MARGIN = 25
 
+_allowed = set(ALLOWED)
 _brokers: dict[tuple[int, str], Any] = {}
 _sent: list[float] = [0.0]
+
+
+def allow(function: str) -> None:
+    """Let one more function run as a task; to be called while the process starts."""
+    _allowed.add(function)
 
 
 def wake(hint: str = "") -> None:
@@ -132,7 +139,7 @@ def may_run(package: str) -> bool:
         return (
             isinstance(task, dict)
             and task.keys() <= KEYS
-            and task.get("func") in ALLOWED
+            and task.get("func") in _allowed
             and not (task.get("args") or task.get("kwargs"))
         )
     except Exception as error:

@@ -30,7 +30,7 @@ from django.db import connections
 from django.db.models import F
 
 from orchestration import clock
-from orchestration.engine import doorbell, pulse, queue
+from orchestration.engine import doorbell, duties, pulse, queue
 from orchestration.engine.cluster_process import ClusterProcess
 from orchestration.engine.journal import UNANSWERED
 from orchestration.engine.liveness import Liveness
@@ -286,6 +286,11 @@ class Supervisor:
             await self._send(queue.TIDY, queue.HOUSEKEEPING)
         elif await _in_django(lambda: probes.any_due(now=clock.now())):
             await self._send(queue.PROBE, queue.HOUSEKEEPING)
+        if (process := self._places[1].process) is not None:
+            # To its own cluster: each host does its share, as far as it has a worker for it.
+            own = queue.own_queue(queue.HOUSEKEEPING, process.boot)
+            for task in await _in_django(duties.due):
+                await self._send(task, own)
 
 
 def _place(name: str) -> Place:

@@ -19,7 +19,8 @@ class ServiceCall:
     service that accepts the call posts the result (None: the reply is the result). `balance` is the step's word for how
     an instance is chosen (None, or no such word: the policy's). `epoch` is the caller's hold on the execution: a call
     with a lower one than another of the same execution comes from a worker that lost it (0: not told).
-    `default_timeout` says that nobody chose `timeout`: the policy's counts instead where it is shorter. `caller` is the
+    `default_timeout` says that the step gives no timeout: `timeout` is the policy's as it was when the attempt began,
+    or the site's default, and the policy's counts instead where it is shorter by now. `caller` is the
     workflow that calls, by its id. `after_loss`: the attempt before was lost with its worker, so it is no retry by
     which a sick service would be stormed, and spends nothing of the retry budget.
     """

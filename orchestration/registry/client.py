@@ -12,7 +12,7 @@ A client belongs to one event loop: make it there, after any fork, and close it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -37,6 +37,7 @@ from .gates import Gates, ServiceGate
 from .http_calls import HttpCaller
 from .local import find_local, is_local
 from .local_calls import LocalCaller
+from .timeouts import TeamTimeouts, load_timeouts
 from .tls import BY_DEFAULT, Secured, TlsContexts, TlsUnusable
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class ServiceClient:
     def __init__(self, *, podium: PodiumSettings | None = None, discovery: Discovery | None = None) -> None:
         chosen: PodiumSettings = podium or settings.PODIUM
         self._seconds = chosen.service_timeout_seconds
+        self._keep_seconds = chosen.discovery_seconds
         self._closed = False
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="registry")
         self._gates = Gates(
@@ -70,6 +72,7 @@ class ServiceClient:
         )
         self._contexts = TlsContexts(chosen.tls_folder)
         self._secured: dict[tuple[str, Tls], tuple[float, Secured]] = {}
+        self._timeouts: dict[int, TeamTimeouts] = {}
         self._local = LocalCaller(
             threads=chosen.python_threads,
             answer_bytes=chosen.service_answer_bytes,
@@ -121,12 +124,22 @@ class ServiceClient:
         except TimeoutError:
             return failed("timeout", f"no answer within {seconds:g} s")
 
+    async def timeouts(self, team_id: int) -> Mapping[str, int]:
+        """Return the timeouts of the team's services whose policies have one: microseconds by name, kept up to date."""
+        kept = self._timeouts.get(team_id)
+        if kept is None:
+            load = partial(self._in_thread, partial(load_timeouts, team_id))
+            kept = self._timeouts[team_id] = TeamTimeouts(load, keep_seconds=self._keep_seconds)
+        return await kept.fresh()
+
     async def close(self) -> None:
         """Close every connection and give back what is held; calls that are still waiting fail."""
         if self._closed:
             return
         self._closed = True
         await self._discovery.close()
+        for each in self._timeouts.values():
+            await each.close()
         await self._http.close()
         await self._gates.close()
         await asyncio.get_running_loop().run_in_executor(self._reader, connections.close_all)

@@ -24,6 +24,12 @@ from orchestration.domain.calling.shares import Share, places_for, tokens_for
 from .models import CallingState, PlaceLease, RegistryIndex, Service, ServiceEvent
 
 TOO_MANY_EVENTS = 10_000
+IDLE_MILLISECONDS = 3_000
+"""So long may whoever holds a service's row do nothing; then PostgreSQL ends its transaction and others go on.
+
+Only a process that stands still (SIGSTOP, a machine that was paused) is idle in there for more than a moment. SQLite
+cannot do this: there a process that stops within a transaction holds everybody up until it goes on.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +157,9 @@ def _take_places(service: int, holder: str, asked: Asked, *, limit: int, now: in
 
 def _locked(service: int) -> CallingState | None:
     """Return the service's row, held until the transaction ends; None where the service is gone."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_MILLISECONDS}")
     rows = CallingState.objects.filter(service_id=service).select_for_update()
     row = rows.first()
     if row is None and Service.objects.filter(pk=service).exists():

@@ -62,6 +62,11 @@ def get_team(*, slug: str) -> TeamView:
     return team_view(row)
 
 
+def lock_team(*, team_id: int) -> None:
+    """Have whoever else locks the team wait until this transaction ends; to count what a team may have so many of."""
+    Team.objects.select_for_update().filter(pk=team_id).first()
+
+
 def team_for_user(*, user_id: int) -> TeamView | None:
     """Return the team that the person works in, the first one joined; None for somebody who is in none."""
     row = Member.objects.select_related("team").filter(user_id=user_id).order_by("created_at", "id").first()

@@ -345,7 +345,7 @@ def _problems_of(read: Any, path: str) -> list[Problem]:
 
 def _references(scenario: Scenario) -> list[Problem]:
     problems: list[Problem] = []
-    workflows = {each.get("id") for each in scenario.workflows}
+    workflows = {each["id"] for each in scenario.workflows if isinstance(each.get("id"), str)}
     workloads = [each.name for each in scenario.workloads]
     if not workloads:
         problems.append(Problem("workloads", "value.range", "there is no workload: nothing would happen"))

@@ -134,7 +134,10 @@ def concluded(plan: Plan, outcomes: dict[str, list[Outcome]], *, seed: int) -> R
 
 
 def refuse_overload(scenarios: dict[str, Scenario], expected: dict[str, dict[str, float]]) -> None:
-    """Raise ScenarioInvalid where the utilisation law alone says that a service cannot bear the load."""
+    """Raise ScenarioInvalid for a load above what a service bears, unless the question is about a change.
+
+    By the utilisation law alone.
+    """
     for name, scenario in scenarios.items():
         if scenario.transient:
             continue

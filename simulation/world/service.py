@@ -106,7 +106,6 @@ class Service:
         work.go, work.timeout = go, command.timeout
         if since is not None and command.timeout is not None:
             work.timeout = command.timeout - (now - since)
-        self._bound(work, command)
         self._enter(station, work, now)
 
     def cancel(self, execution: Execution, attempt: str) -> None:
@@ -136,21 +135,6 @@ class Service:
         self.postponed[why.reason] = self.postponed.get(why.reason, 0) + 1
         told = facts.Postponed(command.attempt, why.reason, why.message, why.after)
         self._shell.after(0, self._tell, (execution, told))
-
-    def _bound(self, work: Work, command: StartAttempt) -> None:
-        policy = self.model.policy
-        own = None if policy is None else policy.timeout
-        if own is None or not (command.timeout is None or (command.default_timeout and own < command.timeout)):
-            return
-        work.timeout = own
-        self._shell.after(own, self._give_up, work)
-
-    def _give_up(self, happening: Happening) -> None:
-        work: Work = happening._value
-        if work.awaited:
-            self.cancel(work.execution, work.attempt)
-            error = StepError("timeout", "no answer within the policy's timeout")
-            self._shell.tell(work.execution, Failed(work.attempt, error))
 
     def _choose(self, execution: Execution, command: StartAttempt, now: int) -> Station:
         stations: tuple[Station, ...] | list[Station] = self._usable or tuple(self.stations)

@@ -87,8 +87,12 @@ class Shell:
         env: Environment | None = None,
         keep: bool = False,
         secrets: Mapping[str, str] | None = None,
+        service_timeouts: Mapping[str, int] | None = None,
     ) -> None:
-        """Make a shell for compiled definitions by their ids. `keep`: executions stay, with their journals."""
+        """Make a shell for compiled definitions by their ids. `keep`: executions stay, with their journals.
+
+        `service_timeouts` are those of services' policies, microseconds by service.
+        """
         self.env = env if env is not None else Environment(initial_time=EPOCH)
         self.graphs = graphs
         self.keep = keep
@@ -98,6 +102,7 @@ class Shell:
         self.executions: dict[str, Execution] = {}
         self.entries = 0
         self._secrets = dict(secrets or {})
+        self._service_timeouts = dict(service_timeouts or {})
         self._created = 0
         self._starts = 0
         self._pending: dict[str, list[tuple[int, int, Execution]]] = {workflow: [] for workflow in graphs}
@@ -142,7 +147,15 @@ class Shell:
 
     def _create(self, workflow: str, execution_id: str, given: dict[str, Any], *, depth: int, job: int) -> Execution:
         graph = self.graphs[workflow]
-        run = Run(graph, execution_id=execution_id, revision=1, input=given, secrets=self._secrets, depth=depth)
+        run = Run(
+            graph,
+            execution_id=execution_id,
+            revision=1,
+            input=given,
+            secrets=self._secrets,
+            depth=depth,
+            service_timeouts=self._service_timeouts,
+        )
         execution = Execution(run, execution_id, workflow, job, self._created, self.now)
         if self.keep:
             execution.journal = []

@@ -95,7 +95,7 @@ class World:
     def __init__(self, model: WorldModel, *, seed: int, replication: int) -> None:
         self.model = model
         streams = Streams(seed, replication)
-        self.shell = Shell(model.graphs)
+        self.shell = Shell(model.graphs, service_timeouts=_timeouts(model))
         self.workers = None if model.workers is None else Workers(model.workers, self.shell)
         self.services = {each.name: Service(each, self.shell, streams) for each in model.services}
         self.sources = {each.name: Source(each, self.shell, self.workers, streams) for each in model.workloads}
@@ -210,3 +210,8 @@ def _workload(source: Source, now: int) -> WorkloadFigures:
         ended_at=(ended - source.begun_at) / MICROSECONDS,
         good=np.frombuffer(bytes(source.good), dtype=np.uint8)[order].astype(np.float64),
     )
+
+
+def _timeouts(model: WorldModel) -> dict[str, int]:
+    policies = ((each.name, each.policy) for each in model.services)
+    return {name: policy.timeout for name, policy in policies if policy is not None and policy.timeout is not None}

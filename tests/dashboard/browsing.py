@@ -24,7 +24,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
 from tests.servers import CHROMIUM
-from tests.waiting import wait_for
+from tests.waiting import NeverHappened, wait_for
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +72,10 @@ class Site:
             start_new_session=True,
         )
         threading.Thread(target=self._listen, args=(process,), daemon=True).start()
-        wait_for(lambda: "Podium is up" in self._said or process.poll() is not None, what="the site", timeout=120)
+        try:
+            wait_for(lambda: "Podium is up" in self._said or process.poll() is not None, what="the site", timeout=300)
+        except NeverHappened:
+            self.down()
         assert "Podium is up" in self._said, self._said
 
     def down(self) -> None:

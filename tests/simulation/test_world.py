@@ -13,7 +13,7 @@ import simulation.world.service as service_module
 import simulation.world.shell as shell_module
 from orchestration.domain import balancing, health, retry
 from orchestration.domain.calling import gate
-from orchestration.domain.calling.policy import Breaker, Concurrency, Rate, RetryBudget, ServicePolicy
+from orchestration.domain.calling.policy import Breaker, Concurrency, Rate, RetryBudget, ServicePolicy, parse_policy
 from orchestration.domain.run import Run
 from simulation.arrivals.closed import ClosedUsers
 from simulation.checks.storms import BUDGET, NO_BUDGET, goodput
@@ -123,6 +123,22 @@ def test_it_gives_up_what_takes_too_long_while_the_server_works_on():
     assert set(found.times.tolist()) == {1.0}
     assert service.timed_out == found.times.size
     assert service.time >= 2
+
+
+@pytest.mark.parametrize(
+    ("own", "policy", "expected"),
+    [(None, "90s", 60.0), (None, "40s", 40.0), ("50s", "90s", 50.0), (None, None, 30.0)],
+)
+def test_it_waits_as_long_as_the_step_the_policy_or_the_default_says(own, policy, expected):
+    # A call takes a minute: it is answered where it is given as long, and given up where it is not.
+    step = one_step(retry={"max_attempts": 1}, **({} if own is None else {"timeout": own}))
+    rules = parse_policy({"breaker": {"enabled": False}, **({} if policy is None else {"timeout": policy})})
+    outcome = simulate(
+        world(definition=step, times=Fixed(60.0), per_second=0.02, capacity=50, policy=rules, seconds=2000.0), seed=1
+    )
+    found = outcome.workloads["callers"]
+    assert set(found.times.tolist()) == {expected}
+    assert found.good.all() == (expected == 60.0)
 
 
 def test_it_postpones_what_is_beyond_a_rate():

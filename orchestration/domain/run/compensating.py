@@ -50,6 +50,9 @@ def _begin(ledger: Ledger, run: StepRun) -> None:
     undo = run.node.undo
     assert undo is not None
     data: dict[str, Any] = {"input": {}}
+    timeout = ledger.service_timeouts.get(undo.service) if undo.timeout is None else None
+    if timeout is not None:
+        data["timeout"] = timeout
     if undo.input is not None:
         names = {**ledger.names_of(run), "output": {} if run.output is None else run.output}
         try:
@@ -94,7 +97,7 @@ def undo_command(ledger: Ledger, run: StepRun, values: dict[str, Any]) -> StartA
         input=values,
         number=run.undo_attempts + 1,
         idempotency_key=idempotency_key(ledger.execution_id, run.path, run.generation, compensation=True),
-        timeout=ledger.defaults.step_timeout if undo.timeout is None else undo.timeout,
+        timeout=ledger.undo_timeout_of(run, undo),
         default_timeout=undo.timeout is None,
     )
 

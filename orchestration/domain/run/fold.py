@@ -191,7 +191,7 @@ class Fold(Standing):
         if node.takes_slot:
             self.slots_used += 1
             run.holds_slot = True
-        self.set_deadline(run, node, event.at)
+        self.set_deadline(run, event.at)
         if node.body is not None:
             self.open_body(run, data)
 
@@ -355,6 +355,7 @@ class Fold(Standing):
         run.status = status
         run.undo_input = event.data.get("input")
         run.undo_sealed = event.data.get("sealed")
+        run.undo_timeout = event.data.get("timeout")
         run.undo_started_at = event.at
         run.undo_seq = event.seq
         self.undoing = run

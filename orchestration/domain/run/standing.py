@@ -17,7 +17,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from ..errors import IllegalTransition
-from ..graph import Graph, Node
+from ..graph import Graph, Undo
 from ..ids import attempt_reference
 from ..lifecycle import COMPENSATING, COMPLETED, EXECUTION, FAILED, PENDING, RETRYING
 from ..limits import DEFAULTS, LIMITS, Defaults, Limits
@@ -25,6 +25,8 @@ from ..postponement import BUSY, NO_HEALTHY_INSTANCE
 from .joins import WAIT
 from .state import Body, Place, Postponement, Scope, StepRun, Vars
 from .timers import DEADLINE, DUE, EXECUTION_DEADLINE, Timers
+
+NO_TIMEOUTS: Mapping[str, int] = {}
 
 
 class Standing:
@@ -41,7 +43,13 @@ class Standing:
         depth: int = 0,
         limits: Limits = LIMITS,
         defaults: Defaults = DEFAULTS,
+        service_timeouts: Mapping[str, int] = NO_TIMEOUTS,
     ) -> None:
+        """Stand at the beginning.
+
+        `service_timeouts` are those of services' policies (microseconds, by service), read when an attempt begins whose
+        step gives none; which was taken is in that attempt's entry.
+        """
         self.graph = graph
         self.config = graph.definition.config
         self.execution_id = execution_id
@@ -51,6 +59,7 @@ class Standing:
         self.depth = depth
         self.limits = limits
         self.defaults = defaults
+        self.service_timeouts = service_timeouts
 
         self.status = PENDING
         self.seq = 0
@@ -172,19 +181,24 @@ class Standing:
         self.deadline = now + (self.defaults.execution_timeout if timeout is None else timeout)
         self.timers.set(self.deadline, EXECUTION_DEADLINE, None)
 
-    def set_deadline(self, run: StepRun, node: Node, now: int) -> None:
-        """Start the timeout of an attempt, if the step has one."""
-        timeout = self.timeout_of(node)
+    def set_deadline(self, run: StepRun, now: int) -> None:
+        """Start the timeout of an attempt, if it has one."""
+        timeout = self.timeout_of(run)
         if timeout is not None:
             run.deadline = now + timeout
             self.timers.set(run.deadline, DEADLINE, run)
 
-    def timeout_of(self, node: Node) -> int | None:
-        """Return how long one attempt may take, None for as long as it likes."""
+    def timeout_of(self, run: StepRun) -> int | None:
+        """Return how long the attempt under way may take, None for as long as it likes.
+
+        The step's own word comes first, then the service's policy as it was when the attempt began, then the default.
+        """
+        node = run.node
         if node.timeout is not None:
             return node.timeout
         if node.takes_slot:
-            return self.defaults.step_timeout
+            kept: int | None = run.asked.get("timeout")
+            return self.defaults.step_timeout if kept is None else kept
         return self.defaults.wait_timeout if node.type == "wait" else None
 
     def start_undo_attempt(self, run: StepRun, now: int) -> None:
@@ -194,8 +208,14 @@ class Standing:
         run.reference = attempt_reference(run.path, run.undo_seq, run.undo_attempts + run.undo_postponed + 1)
         run.due = None
         self.no_longer_postponed(run)
-        run.deadline = now + (self.defaults.step_timeout if undo.timeout is None else undo.timeout)
+        run.deadline = now + self.undo_timeout_of(run, undo)
         self.timers.set(run.deadline, DEADLINE, run)
+
+    def undo_timeout_of(self, run: StepRun, undo: Undo) -> int:
+        """Return how long one attempt of a run's compensation may take: as `timeout_of` has it for a step."""
+        if undo.timeout is not None:
+            return undo.timeout
+        return self.defaults.step_timeout if run.undo_timeout is None else run.undo_timeout
 
     # Containers ---------------------------------------------------------------------------------------------------
 

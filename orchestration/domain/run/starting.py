@@ -156,6 +156,10 @@ def _start_call(ledger: Ledger, run: StepRun) -> None:
     if begun is None:
         return
     values, data = begun
+    if run.node.timeout is None and run.type == "service":
+        timeout = ledger.service_timeouts.get(run.node.step.service_name)
+        if timeout is not None:
+            data["timeout"] = timeout
     ledger.write(e.STEP_STARTED, run.path, data)
     ledger.order(call_command(ledger, run, values))
 
@@ -165,7 +169,7 @@ def call_command(ledger: Ledger, run: StepRun, values: dict[str, Any]) -> StartA
     step = run.node.step
     assert run.reference is not None
     key = idempotency_key(ledger.execution_id, run.path, run.generation)
-    timeout = ledger.timeout_of(run.node)
+    timeout = ledger.timeout_of(run)
     if run.node.type == "notification":
         return StartAttempt(
             run.reference, run.path, "notification", NOTIFIER, step.channel, values, run.attempts, key, timeout

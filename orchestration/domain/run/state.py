@@ -117,6 +117,7 @@ class StepRun:
         "undo_sealed",
         "undo_seq",
         "undo_started_at",
+        "undo_timeout",
     )
 
     def __init__(self, node: Node, scope: Scope, path: str, place: Place) -> None:
@@ -161,6 +162,7 @@ class StepRun:
         self.undo_sealed: dict[str, Any] | None = None
         self.undo_error: dict[str, Any] | None = None
         self.undo_started_at: int | None = None
+        self.undo_timeout: int | None = None
         self.undo_seq = 0
         self.open_arrows = len(self.node.arrows_in)
         self.satisfied_dependencies = self.dead_dependencies = 0

@@ -30,6 +30,10 @@ class Turnstile:
         """Post the call's input to an address."""
         return await self._client.post(url, call)
 
+    async def timeouts(self, team_id: int) -> Mapping[str, int]:
+        """Return the timeouts that the policies of the team's services give."""
+        return await self._client.timeouts(team_id)
+
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -29,6 +29,7 @@ from orchestration.registry.calls import (
 )
 
 from .counting import Faults, Trace
+from .definitions import SERVICE
 from .process import Process
 from .swarm import Swarm
 from .timetable import MICROSECONDS, Timetable
@@ -36,6 +37,9 @@ from .witness import Witness
 
 CODES = ("http_503", "http_503", "connection", "http_400")
 SERVICE_SECONDS = 30.0
+POLICY_SECONDS = 20
+POLICIES: tuple[Mapping[str, int], ...] = ({}, {SERVICE: 3 * MICROSECONDS}, {SERVICE: 60 * MICROSECONDS})
+"""The timeouts of services' policies, one after the other for so many seconds each."""
 
 
 @dataclass(slots=True)
@@ -72,6 +76,11 @@ class Outside:
         self._trace = trace
         self._witness = witness
         self._call_back = call_back
+
+    @property
+    def timeouts(self) -> Mapping[str, int]:
+        """Return what the policies say just now; people change them every `POLICY_SECONDS`."""
+        return POLICIES[self._timetable.now // (POLICY_SECONDS * MICROSECONDS) % len(POLICIES)]
 
     def send(self, process: Process, call: ServiceCall, answer: Callable[[Outcome], None]) -> None:
         """Send a call on its way; `answer` is told what came back, if anything does."""
@@ -181,6 +190,10 @@ class Caller:
     async def post(self, url: str, call: ServiceCall) -> Outcome:
         """Post to an address: there is nobody."""
         return failed("connection", "there is nobody")
+
+    async def timeouts(self, team_id: int) -> Mapping[str, int]:
+        """Return the timeouts of policies: they change as time goes, and what was begun under one goes on under it."""
+        return self._outside.timeouts
 
     async def close(self) -> None:
         """Close every connection: there are none."""

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import pytest
-from django.db import connections
+from django.db import DatabaseError, connections, transaction
 
 from orchestration.domain.calling.circuit import CLOSED, OPEN, Verdict
 from orchestration.domain.calling.policy import SECOND, Rate
@@ -128,3 +128,34 @@ def test_it_tells_what_changed_since_the_last_look(service: int):
     assert second.changed == {(team, "pay"), (team, "ship")}
     assert second.stands[service].verdict.state == OPEN
     assert sharing.look(second.index + 1, []).changed is None, "a registry that went back is read anew"
+
+
+@pytest.mark.needs_postgres
+def test_a_process_that_stands_still_while_it_holds_the_row_holds_nobody_up_for_long(
+    service: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sharing, "IDLE_MILLISECONDS", 200)
+    holds, others_done = threading.Event(), threading.Event()
+
+    def stand_still() -> None:
+        with transaction.atomic():
+            sharing._locked(service)
+            holds.set()
+            assert others_done.wait(20)
+            Service.objects.exists()
+
+    def stand_still_and_find_out() -> type[BaseException] | None:
+        try:
+            stand_still()
+        except DatabaseError as error:
+            return type(error)
+        finally:
+            connections.close_all()
+        return None
+
+    with ThreadPoolExecutor(1) as threads:
+        found = threads.submit(stand_still_and_find_out)
+        assert holds.wait(10)
+        assert take(service, "other", 4) == 4
+        others_done.set()
+        assert found.result(10) is not None, "it went on with a row that another had"

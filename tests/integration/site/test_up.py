@@ -45,7 +45,7 @@ class Site:
         self.listener = threading.Thread(target=self._listen, args=(process,))
         self.listener.start()
         wait_for(
-            lambda: "Podium is up" in self.said or process.poll() is not None, what="the site to be up", timeout=120
+            lambda: "Podium is up" in self.said or process.poll() is not None, what="the site to be up", timeout=300
         )
         assert "Podium is up" in self.said, self.said
 

@@ -1,0 +1,1 @@
+"""Which instances should move to other nodes, and in which order."""

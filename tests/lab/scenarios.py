@@ -1,0 +1,29 @@
+"""Small scenarios for the lab's tests: quick to simulate, with something to compare."""
+
+from __future__ import annotations
+
+QUICK = """\
+scenario: quick
+description: One call of one service.
+horizon: 20s
+replications: 3
+workflows:
+  - id: order
+    name: Order
+    steps:
+      - {id: pay, type: service, service_name: payment, method: charge, timeout: 10s}
+    output: {}
+workloads:
+  - {name: orders, workflow: order, arrivals: {kind: poisson, per_second: 5}}
+services:
+  payment: {times: {kind: exponential, mean: 100ms}}
+slos:
+  - {workload: orders, completed: 0.9}
+variants:
+  two-instances: {services: {payment: {instances: 2}}}
+"""
+
+OVERLOADED = QUICK.replace("per_second: 5", "per_second: 50")
+IMPOSSIBLE = QUICK.replace("completed: 0.9", "p95: 10ms")
+LONG = QUICK.replace("horizon: 20s", "horizon: 5h").replace("completed: 0.9", "p95: 5s")
+"""Takes minutes: for what is to be seen while it runs."""
