@@ -264,6 +264,13 @@ class CostsOf(_Part):
     currency: Annotated[str, Field(max_length=8)] = ""
 
 
+class SureOf(_Part):
+    """Replications are added until figures are within ±`within` of themselves, `at_most` so many."""
+
+    within: Annotated[float, Field(gt=0, le=1)] = 0.05
+    at_most: Annotated[int, Field(ge=10, le=10_000)] = 200
+
+
 class Scenario(_Part):
     """A whole scenario. `variants` are changes to it (merge patches), compared with it on common random numbers.
 
@@ -282,6 +289,7 @@ class Scenario(_Part):
     slowness: dict[Name, SlownessOf] = Field(default_factory=dict)
     slos: tuple[Slo, ...] = Field(default=(), strict=False)
     variants: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    until_sure: SureOf | None = None
     costs: CostsOf | None = None
     experiments: dict[Name, ExperimentOf] = Field(default_factory=dict)
 

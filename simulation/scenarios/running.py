@@ -74,13 +74,26 @@ def run_scenario(
     plan = planned(document, folder=folder)
     refuse_hopeless(plan, seed=seed)
     count = replications or plan.scenarios[AS_WRITTEN].replications
-    outcomes: dict[str, list[Outcome | None]] = {name: [None] * count for name in plan.scenarios}
-    found = _outcomes(document, folder, list(plan.scenarios), count, seed, jobs)
+    outcomes = simulated(document, list(plan.scenarios), range(count), folder, seed, jobs, progress)
+    return concluded(plan, outcomes, seed=seed)
+
+
+def simulated(
+    document: dict[str, Any],
+    names: list[str],
+    replications: range,
+    folder: Path,
+    seed: int,
+    jobs: int = 1,
+    progress: Progress = lambda done, of: None,
+) -> dict[str, list[Outcome]]:
+    """Return the replications of those numbers of each variant that is named, in their order."""
+    rows: dict[str, dict[int, Outcome]] = {name: {} for name in names}
+    found = _outcomes(document, folder, names, replications, seed, jobs)
     for done, (name, replication, outcome) in enumerate(found, start=1):
-        outcomes[name][replication] = outcome
-        progress(done, count * len(plan.scenarios))
-    whole = {name: [each for each in row if each is not None] for name, row in outcomes.items()}
-    return concluded(plan, whole, seed=seed)
+        rows[name][replication] = outcome
+        progress(done, len(replications) * len(names))
+    return {name: [row[place] for place in replications] for name, row in rows.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +155,9 @@ Task = tuple[str, int]
 
 
 def _outcomes(
-    document: dict[str, Any], folder: Path, names: list[str], count: int, seed: int, jobs: int
+    document: dict[str, Any], folder: Path, names: list[str], replications: range, seed: int, jobs: int
 ) -> Iterator[tuple[str, int, Outcome]]:
-    tasks: list[Task] = [(name, replication) for replication in range(count) for name in names]
+    tasks: list[Task] = [(name, replication) for replication in replications for name in names]
     text = orjson.dumps(document)
     if jobs <= 1:
         for name, replication in tasks:

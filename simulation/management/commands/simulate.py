@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from argparse import ArgumentParser
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -18,7 +20,9 @@ from simulation.checks.table import as_lines, as_markdown
 from simulation.experiments import arguments as experiments
 from simulation.experiments.asking import answer, experiment_named
 from simulation.scenarios.report import page_of
-from simulation.scenarios.running import run_scenario
+from simulation.scenarios.running import Result, run_scenario
+from simulation.scenarios.stopping import add_stopping, stopping_rule, time_limit
+from simulation.scenarios.sure import run_until_sure
 from simulation.scenarios.text import lines_of
 
 RECORDINGS = "recorded-workflows"
@@ -46,6 +50,7 @@ class Command(BaseCommand):
             "--recordings", type=Path, help="a folder of recorded workflows (WfFormat 1.5), for --validate"
         )
         parser.add_argument("--markdown", action="store_true", help="print the checks' table as documentation shows it")
+        add_stopping(parser)
         experiments.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -65,14 +70,7 @@ class Command(BaseCommand):
             document = parse_document(file.read_bytes())
             if self._experiment(document, file, seed, options):
                 return
-            result = run_scenario(
-                document,
-                folder=file.parent,
-                seed=seed,
-                replications=options["replications"],
-                jobs=options["jobs"],
-                progress=self._progress,
-            )
+            result = self._result(document, file, seed, options)
         except OSError as error:
             raise CommandError(f"{file} cannot be read: {error}") from error
         except DocumentInvalid as error:
@@ -88,6 +86,15 @@ class Command(BaseCommand):
             options["report"].write_text(page_of(result), encoding="utf-8")
         if not result.kept:
             raise SystemExit(1)
+
+    def _result(self, document: Any, file: Path, seed: int, options: dict[str, Any]) -> Result:
+        rule = stopping_rule(document, options)
+        rest: Any = {"folder": file.parent, "seed": seed, "jobs": options["jobs"], "progress": self._progress}
+        if rule is None:
+            return run_scenario(document, replications=options["replications"], **rest)
+        limit = time_limit(options)
+        until = math.inf if limit is None else time.monotonic() + limit
+        return run_until_sure(document, rule=rule, in_time=lambda: time.monotonic() < until, **rest)
 
     def _experiment(self, document: Any, file: Path, seed: int, options: dict[str, Any]) -> bool:
         """Answer the experiment that is asked for; return False if none is."""
