@@ -11,5 +11,6 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
     path("api/v1/", include("orchestration.api.urls")),
+    path("", include("simulation.lab.urls")),
     path("", include("dashboard.urls")),
 ]
