@@ -53,6 +53,7 @@ class Result:
             },
             "guides": {"expected_busy": self.expected},
             "not_modelled": list(NOT_MODELLED),
+            "provenance": self.scenario.provenance,
         }
 
 

@@ -39,6 +39,7 @@ class Execution:
     it is -1 for those that were.
 
     `attempt` is what `parent` waits under. `work` is what a model of calls keeps per attempt that is under way.
+    `under_way` has the beginnings of attempts that were so when the simulation began, and are yet to go on.
     """
 
     run: Run
@@ -54,6 +55,7 @@ class Execution:
     timer: Happening | None = None
     held: bool = False
     work: dict[str, Any] = field(default_factory=dict)
+    under_way: dict[str, int] = field(default_factory=dict)
     journal: list[Event] | None = None
 
 
@@ -97,7 +99,7 @@ class Shell:
         self.ended: Callable[[Execution], None] = _nothing
         self.executions: dict[str, Execution] = {}
         self.entries = 0
-        self._secrets = dict(secrets or {})
+        self.secrets = dict(secrets or {})
         self._created = 0
         self._starts = 0
         self._pending: dict[str, list[tuple[int, int, Execution]]] = {workflow: [] for workflow in graphs}
@@ -126,6 +128,27 @@ class Shell:
         self._admit(workflow)
         return execution
 
+    def adopt(self, execution: Execution) -> None:
+        """Take in an execution that was created elsewhere, as its run stands; `take_up` has it go on."""
+        execution.created = self._created
+        self._created += 1
+        self.executions[execution.id] = execution
+        if execution.run.seq:
+            self._starts += 1
+            execution.started = self._starts
+            self._running[execution.workflow] += 1
+        else:
+            priority = execution.run.graph.definition.config.priority
+            heappush(self._pending[execution.workflow], (priority, execution.created, execution))
+
+    def take_up(self, execution: Execution) -> None:
+        """Have an adopted execution go on: what was in flight as the same attempts, what was pending in its turn."""
+        if not execution.run.seq:
+            self._admit(execution.workflow)
+            return
+        execution.run.take_up(self.now, lost=False)
+        self._decide(execution)
+
     def tell(self, execution: Execution, fact: Fact) -> None:
         """Tell a fact to an execution, and do what follows. Raises Refused for an action that does not fit."""
         had_ended = execution.run.ended
@@ -142,7 +165,7 @@ class Shell:
 
     def _create(self, workflow: str, execution_id: str, given: dict[str, Any], *, depth: int, job: int) -> Execution:
         graph = self.graphs[workflow]
-        run = Run(graph, execution_id=execution_id, revision=1, input=given, secrets=self._secrets, depth=depth)
+        run = Run(graph, execution_id=execution_id, revision=1, input=given, secrets=self.secrets, depth=depth)
         execution = Execution(run, execution_id, workflow, job, self._created, self.now)
         if self.keep:
             execution.journal = []
