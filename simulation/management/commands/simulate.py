@@ -11,10 +11,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from orchestration.domain.documents import parse_document
-from orchestration.domain.errors import DocumentInvalid
+from orchestration.domain.errors import DocumentInvalid, OrchestrationError
 from simulation.checks.catalogue import CHECKS, SEED, run
 from simulation.checks.recordings import recorded_workflows
 from simulation.checks.table import as_lines, as_markdown
+from simulation.management import recorded
 from simulation.scenarios.report import page_of
 from simulation.scenarios.running import run_scenario
 from simulation.scenarios.text import lines_of
@@ -41,6 +42,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--recordings", type=Path, help="a folder of recorded workflows (WfFormat 1.5), for --validate"
         )
+        recorded.add_arguments(parser)
         parser.add_argument("--markdown", action="store_true", help="print the checks' table as documentation shows it")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -48,10 +50,23 @@ class Command(BaseCommand):
         seed = SEED if options["seed"] is None else options["seed"]
         if options["validate"]:
             self._validate(seed, options)
+        elif recorded.asked(options):
+            self._from_recorded(seed, options)
         elif options["file"] is None:
             raise CommandError("name a scenario file, or say --validate")
         else:
             self._simulate(options["file"], seed, options)
+
+    def _from_recorded(self, seed: int, options: dict[str, Any]) -> None:
+        try:
+            with recorded.scenario_file(options, seed, self.stdout.write) as file:
+                if file is not None:
+                    self._simulate(file, seed, options)
+        except DocumentInvalid as error:
+            lines = [f"  {each.path}: {each.message}" for each in error.problems]
+            raise CommandError("\n".join([error.message, *lines])) from error
+        except (OrchestrationError, OSError) as error:
+            raise CommandError(str(error)) from error
 
     def _simulate(self, file: Path, seed: int, options: dict[str, Any]) -> None:
         if options["replications"] is not None and options["replications"] < 2:
