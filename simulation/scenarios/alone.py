@@ -80,7 +80,9 @@ def alone(world: WorldModel, workload: Workload, longest: float, seed: int) -> A
     one_user = replace(workload, load=ClosedUsers(1, Fixed(longest / EXECUTIONS)))
     services = tuple(replace(each, outages=(), slowness=None) for each in world.services)
     quiet = World(
-        replace(world, services=services, workloads=(one_user,), horizon=EXECUTIONS * longest, slowness={}),
+        replace(
+            world, services=services, workloads=(one_user,), horizon=EXECUTIONS * longest, slowness={}, standing=None
+        ),
         seed=seed,
         replication=0,
     )

@@ -20,6 +20,8 @@ from orchestration.domain.documents import check_value, join_path
 from orchestration.domain.errors import DocumentInvalid, Problem
 
 from .experiments import ExperimentOf
+from .scoring import RecordedOf
+from .standing import StandingOf
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1e9)]
@@ -79,11 +81,14 @@ class WeibullTimes(_Part):
 
 
 class HyperExponentialTimes(_Part):
-    """Two kinds of exponential times that make up half of the work each."""
+    """Two kinds of exponential times: half of the work each (`mean`, `scv`), or `share` of mean `one`, else `other`."""
 
     kind: Literal["hyper-exponential"]
-    mean: Duration
-    scv: Annotated[float, Field(ge=1, le=1000)]
+    mean: Duration | None = None
+    scv: Annotated[float, Field(ge=1, le=1000)] | None = None
+    share: Share | None = None
+    one: Duration | None = None
+    other: Duration | None = None
 
 
 class EmpiricalTimes(_Part):
@@ -185,11 +190,13 @@ ArrivalsOf = Annotated[
 
 
 class FailuresOf(_Part):
-    """A share of attempts that fail."""
+    """A share of attempts that fail; `methods` where a method's differs, `times` if failing takes another time."""
 
     share: Share
     code: str = "http_503"
     retryable: bool | None = None
+    methods: dict[str, Share] = Field(default_factory=dict)
+    times: Times | None = None
 
 
 class OutageOf(_Part):
@@ -202,10 +209,14 @@ class OutageOf(_Part):
 
 
 class ServiceOf(_Part):
-    """A service: how long it takes, how much it bears, how it fails, how it is called."""
+    """A service: how long it takes, how much it bears, how it fails, how it is called.
+
+    `methods` and `steps` (`workflow.step`) say where times differ.
+    """
 
     times: Times
     methods: dict[str, Times] = Field(default_factory=dict)
+    steps: dict[str, Times] = Field(default_factory=dict)
     instances: Whole = 1
     capacity: Whole = 1
     room: Whole | None = None
@@ -275,6 +286,8 @@ class Scenario(_Part):
     """A whole scenario. `variants` are changes to it (merge patches), compared with it on common random numbers.
 
     `transient`: the question is about a change, so no warm-up is cut, and a load above capacity is not refused.
+    `standing`: it begins with executions that are under way. `recorded` is what really happened, to be compared with;
+    `provenance` is where a fitted scenario comes from.
     """
 
     scenario: Name
@@ -292,6 +305,9 @@ class Scenario(_Part):
     until_sure: SureOf | None = None
     costs: CostsOf | None = None
     experiments: dict[Name, ExperimentOf] = Field(default_factory=dict)
+    standing: StandingOf | None = None
+    recorded: dict[Name, RecordedOf] = Field(default_factory=dict)
+    provenance: dict[str, Any] = Field(default_factory=dict)
 
 
 def parse_scenario(document: Any) -> Scenario:

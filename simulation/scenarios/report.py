@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from html import escape
 
-from simulation.figures import intervals, over_time
+from simulation.figures import bands, intervals, over_time
 
 from .building import seconds
+from .forecasting import Forecast
 from .running import Result
 from .text import lines_of
 
@@ -38,7 +39,17 @@ def page_of(result: Result) -> str:
             found = outcome.workloads[workload.name]
             horizon = seconds(result.scenario.horizon)
             parts.append(over_time(found.ended_at, found.good, horizon, f"completed, {name}, first replication"))
+    parts += [_under_way(each.name, each.forecast) for each in result.summaries if each.forecast is not None]
     text = escape("\n".join(lines_of(result)))
     parts.append(f"<h2>All figures</h2><pre>{text}</pre>")
     head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
     return f"<!doctype html><html lang=en><head>{head}</head><body>{''.join(parts)}</body></html>\n"
+
+
+def _under_way(name: str, found: Forecast) -> str:
+    curves = [
+        [each.low for each in found.open],
+        [each.middle for each in found.open],
+        [each.high for each in found.open],
+    ]
+    return bands(found.at[-1], curves, f"open executions, {name}: the middle replication and nine tenths of them")

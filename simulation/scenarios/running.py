@@ -54,6 +54,7 @@ class Result:
             },
             "guides": {"expected_busy": self.expected},
             "not_modelled": list(NOT_MODELLED),
+            "provenance": self.scenario.provenance,
         }
 
 

@@ -13,8 +13,10 @@ from simulation.statistics.intervals import Interval, enough_for, mean_interval,
 from simulation.statistics.warmup import average_series, mser5
 from simulation.world.world import Outcome, WorldModel
 
-from .building import seconds
+from .building import AS_WRITTEN, seconds
+from .forecasting import Forecast, forecast
 from .language import Scenario, Slo, calls_in
+from .scoring import Score, scores
 
 PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 LITTLE = 0.01
@@ -79,6 +81,8 @@ class Summary:
     judgements: list[Judgement]
     bottleneck: str
     notes: list[str] = field(default_factory=list)
+    forecast: Forecast | None = None
+    scores: list[Score] = field(default_factory=list)
 
 
 def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequence[Outcome]) -> Summary:
@@ -96,6 +100,8 @@ def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequen
         worker_busy=workers,
         judgements=[judged for slo in scenario.slos for judged in _judge(slo, by_name[slo.workload])],
         bottleneck=_bottleneck(services, workers),
+        forecast=forecast(outcomes, seconds(scenario.horizon)),
+        scores=scores(scenario.recorded, outcomes, seconds(scenario.horizon)) if name == AS_WRITTEN else [],
     )
     summary.notes.extend(_notes(summary, scenario))
     return summary
@@ -222,6 +228,8 @@ def as_json(summary: Summary) -> dict[str, Any]:
         ],
         "bottleneck": summary.bottleneck,
         "notes": summary.notes,
+        "forecast": None if summary.forecast is None else summary.forecast.as_json(),
+        "scores": [each.as_json() for each in summary.scores],
     }
 
 

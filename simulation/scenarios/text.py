@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from simulation.statistics.comparison import CANNOT_TELL
 from simulation.statistics.intervals import Interval
 
+from . import forecasting, scoring
 from .running import Result
 from .summary import NOT_MODELLED, Judgement, Summary
 
@@ -19,6 +21,7 @@ def lines_of(result: Result) -> Iterator[str]:
     yield f"{result.scenario.scenario}, seed {result.seed}"
     if result.scenario.description:
         yield result.scenario.description.strip()
+    yield from _provenance(result.scenario.provenance)
     for summary in result.summaries:
         yield ""
         yield from _summary(summary, result.expected[summary.name])
@@ -49,7 +52,21 @@ def _summary(summary: Summary, expected: dict[str, float]) -> Iterator[str]:
         yield f"  workers busy         {told('busy', summary.worker_busy)}"
     yield f"  bottleneck: {summary.bottleneck}"
     yield from (f"  {_judgement(each)}" for each in summary.judgements)
+    if summary.forecast is not None:
+        yield from (f"  {each}" for each in forecasting.lines_of(summary.forecast))
+    yield from (f"  {each}" for each in scoring.lines_of(summary.scores))
     yield from (f"  note: {each}" for each in summary.notes)
+
+
+def _provenance(provenance: dict[str, Any]) -> Iterator[str]:
+    if not provenance:
+        return
+    yield (
+        f"fitted to {provenance.get('read')} of {provenance.get('started')} executions from {provenance.get('from')} "
+        f"to {provenance.get('to')}, data {str(provenance.get('data_hash'))[:12]}"
+    )
+    yield from (f"  filter: {each}" for each in provenance.get("filters", ()))
+    yield from (f"  warning: {each}" for each in provenance.get("warnings", ()))
 
 
 def _judgement(judged: Judgement) -> str:

@@ -12,11 +12,16 @@ from simulation.service_models.distributions import Distribution
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """A share of attempts that fail with `code` when their time is over; `retryable` is the service's own word."""
+    """A share of attempts that fail with `code` when their time is over; `retryable` is the service's own word.
+
+    `methods` are shares of methods that differ, `times` how long a failing attempt takes where that differs.
+    """
 
     share: float
     code: str = "http_503"
     retryable: bool | None = None
+    methods: Mapping[str, float] = field(default_factory=dict)
+    times: Distribution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,8 @@ class Outage:
 class ServiceModel:
     """A service: `instances` that serve `capacity` calls each at once, first come first served.
 
-    `times` is how long a call is served, `methods` where a method differs. `room` bounds those served and waiting at
+    `times` is how long a call is served, `methods` where a method differs, `steps` where a step does, by
+    `workflow.step`. `room` bounds those served and waiting at
     one instance; beyond it is answered 503 at once. `skips_expired`: who gave up waiting is not served.
     `policy` None: there is no gate, calls are made whatever happens. `line` is how long a call that meets a rate or
     concurrency limit waits before it is put off (seconds; the site's `calling_line_seconds`).
@@ -57,6 +63,7 @@ class ServiceModel:
     name: str
     times: Distribution
     methods: Mapping[str, Distribution] = field(default_factory=dict)
+    steps: Mapping[str, Distribution] = field(default_factory=dict)
     instances: int = 1
     capacity: int = 1
     room: int | None = None

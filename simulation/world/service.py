@@ -26,12 +26,13 @@ from orchestration.domain.facts import Answered, Failed
 from orchestration.domain.limits import MICROSECONDS
 from simulation.streams import Streams
 
-from .attempts import AttemptDraws
+from .attempts import AttemptDraws, place_of, remaining
 from .line import Line
 from .models import Failures, ServiceModel
 from .shell import Execution, Shell
 from .station import Station, Work
 
+COMPENSATION = "compensation"
 _WORDS = frozenset({ROUND_ROBIN, LEAST_CONNECTIONS, WEIGHTED})
 _TIMED_OUT = answer_of(StepError("timeout"))
 _FULL = StepError("http_503", "the instance has no room", details={"status": 503})
@@ -66,6 +67,13 @@ class Service:
         self._out_until = 0
         self._balance = ROUND_ROBIN if model.policy is None else model.policy.balance
         self._times = _times(model, streams)
+        self._by_step = {
+            step: AttemptDraws(streams, f"service:{model.name}.{step}", each.quantile)
+            for step, each in model.steps.items()
+        }
+        self._places: dict[str, str] = {}
+        failing = None if model.failures is None else model.failures.times
+        self._failing = None if failing is None else AttemptDraws(streams, f"failing:{model.name}", failing.quantile)
         self._failures = model.failures
         self._fails = AttemptDraws(streams, f"failures:{model.name}")
         self._chance = AttemptDraws(streams, f"choice:{model.name}")
@@ -98,15 +106,39 @@ class Service:
         self.attempts += 1
         station = self._choose(execution, command, now)
         station.load.under_way += 1
-        failures = self._failures
-        fails = failures is not None and self._fails.draw(execution, command.step, command.number) < failures.share
-        draws = self._times.get(command.method) or self._times[""]
+        fails = self._failures is not None and self._is_to_fail(execution, command, self._failures)
+        draws = self._failing if fails and self._failing is not None else self._draws(execution, command)
         time = round(draws.draw(execution, command.step, command.number) * MICROSECONDS)
+        if execution.under_way:
+            time = remaining(execution, command, draws, time, now)
         work = execution.work[command.attempt] = Work(execution, command.attempt, self, station, now, time, fails)
         work.go, work.timeout = go, command.timeout
         if since is not None and command.timeout is not None:
             work.timeout = command.timeout - (now - since)
         self._enter(station, work, now)
+
+    def go_on(self, execution: Execution, command: StartAttempt) -> None:
+        """Have an attempt go on that was under way when the simulation began: it has its leave already."""
+        go = None
+        if self.gate is not None:
+            self.gate.places.taken += 1
+            go = Go(self._now())
+        self._begin(execution, command, go)
+
+    def _is_to_fail(self, execution: Execution, command: StartAttempt, failures: Failures) -> bool:
+        share = failures.methods.get(command.method, failures.share) if failures.methods else failures.share
+        return self._fails.draw(execution, command.step, command.number) < share
+
+    def _draws(self, execution: Execution, command: StartAttempt) -> AttemptDraws:
+        if self._by_step:
+            path = f"{execution.workflow}.{command.step}"
+            place = self._places.get(path)
+            if place is None:
+                place = self._places[path] = place_of(path)
+            draws = self._by_step.get(place)
+            if draws is not None and command.purpose != COMPENSATION:
+                return draws
+        return self._times.get(command.method) or self._times[""]
 
     def cancel(self, execution: Execution, attempt: str) -> None:
         """Let an attempt go."""

@@ -39,6 +39,7 @@ class Execution:
     it is -1 for those that were.
 
     `attempt` is what `parent` waits under. `work` is what a model of calls keeps per attempt that is under way.
+    `under_way` has the beginnings of attempts that were so when the simulation began, and are yet to go on.
     """
 
     run: Run
@@ -54,6 +55,7 @@ class Execution:
     timer: Happening | None = None
     held: bool = False
     work: dict[str, Any] = field(default_factory=dict)
+    under_way: dict[str, int] = field(default_factory=dict)
     journal: list[Event] | None = None
 
 
@@ -101,7 +103,7 @@ class Shell:
         self.ended: Callable[[Execution], None] = _nothing
         self.executions: dict[str, Execution] = {}
         self.entries = 0
-        self._secrets = dict(secrets or {})
+        self.secrets = dict(secrets or {})
         self._service_timeouts = dict(service_timeouts or {})
         self._created = 0
         self._starts = 0
@@ -131,6 +133,27 @@ class Shell:
         self._admit(workflow)
         return execution
 
+    def adopt(self, execution: Execution) -> None:
+        """Take in an execution that was created elsewhere, as its run stands; `take_up` has it go on."""
+        execution.created = self._created
+        self._created += 1
+        self.executions[execution.id] = execution
+        if execution.run.seq:
+            self._starts += 1
+            execution.started = self._starts
+            self._running[execution.workflow] += 1
+        else:
+            priority = execution.run.graph.definition.config.priority
+            heappush(self._pending[execution.workflow], (priority, execution.created, execution))
+
+    def take_up(self, execution: Execution) -> None:
+        """Have an adopted execution go on: what was in flight as the same attempts, what was pending in its turn."""
+        if not execution.run.seq:
+            self._admit(execution.workflow)
+            return
+        execution.run.take_up(self.now, lost=False)
+        self._decide(execution)
+
     def tell(self, execution: Execution, fact: Fact) -> None:
         """Tell a fact to an execution, and do what follows. Raises Refused for an action that does not fit."""
         had_ended = execution.run.ended
@@ -152,7 +175,7 @@ class Shell:
             execution_id=execution_id,
             revision=1,
             input=given,
-            secrets=self._secrets,
+            secrets=self.secrets,
             depth=depth,
             service_timeouts=self._service_timeouts,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from simpy import Environment
 
 from orchestration.domain.commands import StartAttempt
 from orchestration.domain.errors import StepError
@@ -21,7 +22,8 @@ from . import faults
 from .load import Source, Workload
 from .models import ServiceModel, Slowness, WorkersModel
 from .service import Service
-from .shell import Execution, Shell
+from .shell import EPOCH, Execution, Shell
+from .standing import Resumed, ResumedFigures, Standing
 from .workers import Workers
 
 COLLECTIONS = (1_000, 20, 100)
@@ -33,7 +35,7 @@ RECENT = 20
 
 @dataclass(frozen=True, slots=True)
 class WorldModel:
-    """All that a world consists of. `horizon` is in seconds."""
+    """All that a world consists of. `horizon` is in seconds, `standing` what is under way when it begins."""
 
     graphs: Mapping[str, Graph]
     services: tuple[ServiceModel, ...]
@@ -41,6 +43,8 @@ class WorldModel:
     horizon: float
     workers: WorkersModel | None = None
     slowness: Mapping[str, Slowness] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,10 @@ class ServiceFigures:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One replication. `steps` is how many attempts were made in all, `worker_busy` the share of the workers' time."""
+    """One replication. `steps` is how many attempts were made in all, `worker_busy` the share of the workers' time.
+
+    `open_over_time` is how many executions were open at the beginning and after each hundredth of the time.
+    """
 
     workloads: Mapping[str, WorkloadFigures]
     services: Mapping[str, ServiceFigures]
@@ -87,6 +94,8 @@ class Outcome:
     entries: int
     worker_busy: float
     waiting: int
+    open_over_time: tuple[int, ...] = ()
+    resumed: ResumedFigures | None = None
 
 
 class World:
@@ -95,7 +104,13 @@ class World:
     def __init__(self, model: WorldModel, *, seed: int, replication: int) -> None:
         self.model = model
         streams = Streams(seed, replication)
-        self.shell = Shell(model.graphs, service_timeouts=_timeouts(model))
+        begin = EPOCH if model.standing is None else model.standing.at
+        self.shell = Shell(
+            model.graphs,
+            env=Environment(initial_time=begin),
+            secrets=model.secrets,
+            service_timeouts=_timeouts(model),
+        )
         self.workers = None if model.workers is None else Workers(model.workers, self.shell)
         self.services = {each.name: Service(each, self.shell, streams) for each in model.services}
         self.sources = {each.name: Source(each, self.shell, self.workers, streams) for each in model.workloads}
@@ -103,6 +118,8 @@ class World:
         self.shell.calls = self
         self.shell.workers = self.workers
         self.shell.ended = self._ended
+        self.resumed = None if model.standing is None else Resumed(model.standing, self.shell, self.services)
+        self.open_over_time: list[int] = []
         self._begin_faults(streams)
 
     def run(self, stop: Callable[[], bool] = lambda: False, pieces: int = 100) -> Outcome:
@@ -110,11 +127,15 @@ class World:
         for source in self.sources.values():
             source.begin(self.model.horizon)
         begin, length = self.shell.now, round(self.model.horizon * MICROSECONDS)
+        if self.resumed is not None:
+            self.resumed.begin()
+        self._count_open()
         before = gc.get_threshold()
         gc.set_threshold(*COLLECTIONS)
         try:
             for piece in range(1, pieces + 1):
                 self.shell.env.run(until=begin + length * piece // pieces)
+                self._count_open()
                 if stop():
                     break
         finally:
@@ -125,7 +146,10 @@ class World:
         """Have the service make the attempt."""
         service = self.services.get(command.service)
         if service is not None:
-            service.call(execution, command)
+            if execution.under_way and command.attempt in execution.under_way:
+                service.go_on(execution, command)
+            else:
+                service.call(execution, command)
         elif command.service == NOTIFIER:
             self.shell.after(0, self._told, (execution, Answered(command.attempt)))
         else:
@@ -147,6 +171,8 @@ class World:
 
     def _ended(self, execution: Execution) -> None:
         if execution.run.depth:
+            return
+        if self.resumed is not None and self.resumed.ended(execution):
             return
         self._by_prefix[execution.id.rpartition("/")[0]].ended(execution)
         if self.workers is not None:
@@ -171,7 +197,13 @@ class World:
             entries=self.shell.entries,
             worker_busy=busy,
             waiting=0 if workers is None else workers.waiting,
+            open_over_time=tuple(self.open_over_time),
+            resumed=None if self.resumed is None else self.resumed.figures(),
         )
+
+    def _count_open(self) -> None:
+        resumed = 0 if self.resumed is None else self.resumed.open
+        self.open_over_time.append(resumed + sum(source.open for source in self.sources.values()))
 
     def _service(self, service: Service, length: int) -> ServiceFigures:
         for station in service.stations:

@@ -13,12 +13,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from orchestration.domain.documents import parse_document
-from orchestration.domain.errors import DocumentInvalid
+from orchestration.domain.errors import DocumentInvalid, OrchestrationError
 from simulation.checks.catalogue import CHECKS, SEED, run
 from simulation.checks.recordings import recorded_workflows
 from simulation.checks.table import as_lines, as_markdown
 from simulation.experiments import arguments as experiments
 from simulation.experiments.asking import answer, experiment_named
+from simulation.management import recorded
 from simulation.scenarios.report import page_of
 from simulation.scenarios.running import Result, run_scenario
 from simulation.scenarios.stopping import add_stopping, stopping_rule, time_limit
@@ -49,6 +50,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--recordings", type=Path, help="a folder of recorded workflows (WfFormat 1.5), for --validate"
         )
+        recorded.add_arguments(parser)
         parser.add_argument("--markdown", action="store_true", help="print the checks' table as documentation shows it")
         add_stopping(parser)
         experiments.add_arguments(parser)
@@ -58,10 +60,23 @@ class Command(BaseCommand):
         seed = SEED if options["seed"] is None else options["seed"]
         if options["validate"]:
             self._validate(seed, options)
+        elif recorded.asked(options):
+            self._from_recorded(seed, options)
         elif options["file"] is None:
             raise CommandError("name a scenario file, or say --validate")
         else:
             self._simulate(options["file"], seed, options)
+
+    def _from_recorded(self, seed: int, options: dict[str, Any]) -> None:
+        try:
+            with recorded.scenario_file(options, seed, self.stdout.write) as file:
+                if file is not None:
+                    self._simulate(file, seed, options)
+        except DocumentInvalid as error:
+            lines = [f"  {each.path}: {each.message}" for each in error.problems]
+            raise CommandError("\n".join([error.message, *lines])) from error
+        except (OrchestrationError, OSError) as error:
+            raise CommandError(str(error)) from error
 
     def _simulate(self, file: Path, seed: int, options: dict[str, Any]) -> None:
         if options["replications"] is not None and options["replications"] < 2:
