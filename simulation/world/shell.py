@@ -104,7 +104,7 @@ class Shell:
         self.executions: dict[str, Execution] = {}
         self.entries = 0
         self.secrets = dict(secrets or {})
-        self._service_timeouts = dict(service_timeouts or {})
+        self.service_timeouts = dict(service_timeouts or {})
         self._created = 0
         self._starts = 0
         self._pending: dict[str, list[tuple[int, int, Execution]]] = {workflow: [] for workflow in graphs}
@@ -177,7 +177,7 @@ class Shell:
             input=given,
             secrets=self.secrets,
             depth=depth,
-            service_timeouts=self._service_timeouts,
+            service_timeouts=self.service_timeouts,
         )
         execution = Execution(run, execution_id, workflow, job, self._created, self.now)
         if self.keep:

@@ -131,6 +131,7 @@ class Resumed:
             input=dict(each.input),
             secrets=self._shell.secrets,
             depth=each.depth,
+            service_timeouts=self._shell.service_timeouts,
         )
         for seq, kind, at, step, data in each.entries:
             run.apply(Event(seq, kind, at, step, dict(data)))
