@@ -154,6 +154,11 @@ class PodiumSettings:
     )
     health_changes_kept: int = setting(200, "changes of its health that are kept of one instance")
 
+    # Live settings: configuration/operations.py
+    settings_changes_kept: int = setting(
+        200, "changes that are kept of each live setting; a version is kept as long as one of its changes is"
+    )
+
     # Web
     web_pool: int = setting(0, "PostgreSQL connections that a process keeps; web processes set 10 for themselves")
     feed_interval_ms: int = setting(100, "the shortest time between two frames of a live page (milliseconds)")
@@ -163,6 +168,10 @@ class PodiumSettings:
     # The API: orchestration/api
     api_rate: float = setting(1000, "requests a second that one caller may make, in one web process; 0: any number")
     api_burst: int = setting(2000, "requests that one caller may make at once")
+    api_heartbeat_rate: float = setting(
+        10_000, "heartbeats a second that one caller may send, in one web process, beside its `api_rate`; 0: any number"
+    )
+    api_heartbeat_burst: int = setting(20_000, "heartbeats that one caller may send at once")
     api_waiters: int = setting(50, "requests with `?wait=` that wait in one web process; one more is answered at once")
     api_action_seconds: float = setting(5, "how long a pause, cancel or the like waits for its execution's word")
     api_steps: int = setting(10_000, "steps that are listed with an execution, where the request does not say")

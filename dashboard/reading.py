@@ -182,14 +182,14 @@ def read_document(*, team_id: int, workflow: str, revision: int | None) -> dict[
 
 def read_services(*, team_id: int) -> ServiceList:
     """Return the services with their instances."""
-    return service_list(registry.list_services(team_id=team_id), registry.doubts())
+    return service_list(registry.list_services(team_id=team_id), registry.doubts(team_id=team_id))
 
 
 def read_service(*, team_id: int, name: str) -> ServicePage:
     """Return one service with its policy, and its instances with their health over the last day. Raises NotFound."""
     service, now = registry.get_service(team_id=team_id, name=name), clock.now()
     histories = registry.health_histories(team_id=team_id, name=name, since=now - DRAWN)
-    return service_page(service, histories, registry.doubts(), now=now)
+    return service_page(service, histories, registry.doubts(team_id=team_id), now=now)
 
 
 def _any_workflow(team_id: int) -> bool:

@@ -64,6 +64,8 @@ def _ranges() -> Iterator[tuple[str, str, str]]:
         "feed_interval_ms",
         "request_bytes",
         "api_burst",
+        "api_heartbeat_burst",
+        "settings_changes_kept",
         "api_steps",
         "simulation_replications",
         "simulation_executions",
@@ -77,7 +79,7 @@ def _ranges() -> Iterator[tuple[str, str, str]]:
     for name in sorted(type(podium).__dataclass_fields__):
         if name.endswith("_seconds") and not getattr(podium, name) > 0:
             yield "E002", f"{name} is {getattr(podium, name)}; it must be more than 0", f"PODIUM_{name.upper()}"
-    for name in ("api_rate", "api_waiters", "registry_watchers", "simulation_workers"):
+    for name in ("api_rate", "api_heartbeat_rate", "api_waiters", "registry_watchers", "simulation_workers"):
         if getattr(podium, name) < 0:
             yield "E004", f"{name} is {getattr(podium, name)}; it cannot be negative", f"PODIUM_{name.upper()}"
     for name in type(podium.limits).__dataclass_fields__:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
 from orchestration import clock
 from orchestration.domain.errors import OrchestrationError
 
 TEXT_SHOWN = 20_000
+DAY = timedelta(days=1)
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -80,6 +83,17 @@ class ReadOnlyInline(TabularInline):
 def moment(instant: int | None) -> datetime | None:
     """Return an instant in microseconds as the admin shows moments."""
     return None if instant is None else clock.to_datetime(instant)
+
+
+def told(at: datetime | None, now: datetime) -> SafeString | None:
+    """Return an instant in one short line: the time of day within the last day, else the date; all of it as a title."""
+    if at is None:
+        return None
+    short = f"{at:%H:%M:%S}" if now - at < DAY else f"{at:%Y-%m-%d}"
+    return format_html(
+        '<time class="whitespace-nowrap" datetime="{}" title="{} UTC">{}</time>',
+        at.isoformat(), f"{at:%Y-%m-%d %H:%M:%S}", short,
+    )  # fmt: skip
 
 
 def shortened(text: str | None) -> str:

@@ -13,5 +13,7 @@ def tell_doubts(page: ModelAdmin, request: HttpRequest) -> None:
     """Tell what the registry doubts just now, above a page that is only looked at."""
     if request.method == "GET":
         for each in doubts():
-            said = f"The registry distrusts its {each.duty} since {each.since:%Y-%m-%d %H:%M:%S} UTC: {each.detail}"
+            whose = " of one team" if each.of_team else ""
+            since = f"{each.since:%Y-%m-%d %H:%M:%S} UTC"
+            said = f"The registry distrusts its {each.duty}{whose} since {since}: {each.detail}"
             page.message_user(request, said, messages.WARNING)

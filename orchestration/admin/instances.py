@@ -10,22 +10,26 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from orchestration import clock
 from orchestration.domain.health import HEALTHY, UNHEALTHY, UNKNOWN
 from orchestration.domain.lifecycle import ACTIVE, DRAINING, INACTIVE
 from orchestration.registry import operations
 from orchestration.registry.models import Instance
 from orchestration.registry.queries import address_of
 
-from .base import ReadOnlyAdmin
+from .base import ReadOnlyAdmin, told
 from .doubts import tell_doubts
 from .health_strip import health_strip
+
+STANDINGS = {ACTIVE: "success", DRAINING: "warning", INACTIVE: ""}
+WELLBEINGS = {HEALTHY: "success", UNHEALTHY: "danger", UNKNOWN: ""}
 
 
 @admin.register(Instance)
 class InstanceAdmin(ReadOnlyAdmin):
     """Instances: where they are and how they are. They can be drained and deregistered."""
 
-    list_display = ("service", "url", "version", "standing", "wellbeing", "health_detail", "probed_at", "last_seen_at")
+    list_display = ("service", "url", "version", "standing", "wellbeing", "health_detail", "probed", "seen")
     list_filter = ("status", "health", "protocol", "locality", "service__team")
     fieldsets = (
         (None, {"fields": ("service", "url", "id", "version", "tags", "metadata", "dependencies", "locality")}),
@@ -57,12 +61,22 @@ class InstanceAdmin(ReadOnlyAdmin):
         """Return where the instance is, as text: it is no link, for it was given by others."""
         return address_of(row).url
 
-    @display(description="status", ordering="status", label={ACTIVE: "success", DRAINING: "warning", INACTIVE: ""})
+    @admin.display(description="probed", ordering="probed_at")
+    def probed(self, row: Instance) -> SafeString | None:
+        """Return when it was probed last."""
+        return told(row.probed_at, clock.now())
+
+    @admin.display(description="last seen", ordering="last_seen_at")
+    def seen(self, row: Instance) -> SafeString | None:
+        """Return when it was heard of last."""
+        return told(row.last_seen_at, clock.now())
+
+    @display(description="status", ordering="status", label=STANDINGS)
     def standing(self, row: Instance) -> str:
         """Return whether it may be called, as a label."""
         return row.status
 
-    @display(description="health", ordering="health", label={HEALTHY: "success", UNHEALTHY: "danger", UNKNOWN: ""})
+    @display(description="health", ordering="health", label=WELLBEINGS)
     def wellbeing(self, row: Instance) -> str:
         """Return how it is, as a label."""
         return row.health

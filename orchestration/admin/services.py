@@ -8,13 +8,17 @@ from django.contrib import admin, messages
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
+from orchestration import clock
 from orchestration.domain.errors import OrchestrationError
 from orchestration.domain.health import HEALTHY
 from orchestration.registry import operations
 from orchestration.registry.models import Instance, Service
 
-from .base import ReadOnlyAdmin, ReadOnlyInline
+from .base import ReadOnlyAdmin, ReadOnlyInline, told
 from .doubts import tell_doubts
 from .policy_form import PolicyForm, sections
 
@@ -23,9 +27,37 @@ class InstancesOfService(ReadOnlyInline):
     """The instances on a service's page."""
 
     model = Instance
-    fields = ("id", "protocol", "host", "port", "path", "version", "status", "health", "health_detail", "probed_at")
+    fields = ("page", "version", "standing", "wellbeing", "health_detail", "probed", "seen")
     readonly_fields = fields
-    show_change_link = True
+    hide_title = True
+
+    @admin.display(description="address")
+    def page(self, row: Instance) -> SafeString:
+        """Return the address, which leads to the instance's own page here."""
+        if row._state.adding:
+            return SafeString()
+        place = reverse("admin:orchestration_instance_change", args=[row.pk])
+        return format_html('<a class="text-primary-600 dark:text-primary-500" href="{}">{}</a>', place, row)
+
+    @admin.display(description="status")
+    def standing(self, row: Instance) -> str:
+        """Return whether it may be called."""
+        return row.status
+
+    @admin.display(description="health")
+    def wellbeing(self, row: Instance) -> str:
+        """Return how it is."""
+        return row.health
+
+    @admin.display(description="probed")
+    def probed(self, row: Instance) -> SafeString | None:
+        """Return when it was probed last."""
+        return told(row.probed_at, clock.now())
+
+    @admin.display(description="last seen")
+    def seen(self, row: Instance) -> SafeString | None:
+        """Return when it was heard of last."""
+        return told(row.last_seen_at, clock.now())
 
 
 @admin.register(Service)
@@ -34,7 +66,7 @@ class ServiceAdmin(ReadOnlyAdmin):
 
     form = PolicyForm
     readonly_fields = ("name", "team", "created_at", "version_shown")
-    list_display = ("name", "team", "instance_count", "healthy_count", "policy_version", "created_at")
+    list_display = ("name", "team", "instance_count", "healthy_count", "policy_version", "created")
     list_filter = ("team",)
     list_select_related = ("team",)
     search_fields = ("name",)
@@ -53,10 +85,12 @@ class ServiceAdmin(ReadOnlyAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Service | None = None) -> Any:
         """Show the service, then a part for each section of the policy."""
         shown = (None, {"fields": ("name", "team", "created_at", "version_shown", "policy_version")})
+        # What says nothing is folded up; what was changed is to be seen at once.
+        said = obj.policy if obj is not None else {}
         parts = [
             (
                 f"Policy: {name.replace('_', ' ')}" if name else "Policy",
-                {"fields": names, "classes": ("collapse",) if name else ()},
+                {"fields": names, "classes": ("collapse",) if name and not said.get(name) else ()},
             )
             for name, names in sections().items()
         ]
@@ -86,6 +120,11 @@ class ServiceAdmin(ReadOnlyAdmin):
             version=form.cleaned_data["policy_version"],
             by=request.user.get_username(),
         )
+
+    @admin.display(description="created", ordering="created_at")
+    def created(self, row: Service) -> SafeString | None:
+        """Return when something of that name was registered first."""
+        return told(row.created_at, clock.now())
 
     @admin.display(description="instances", ordering="instance_total")
     def instance_count(self, row: Service) -> int:

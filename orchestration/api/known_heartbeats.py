@@ -22,7 +22,7 @@ from orchestration import clock
 from orchestration.registry.heartbeats import EAR, Heard
 
 from .afterwards import Application, Receive, Send
-from .rates import BUCKETS
+from .rates import heartbeat_wait
 
 PATH = re.compile(
     r"/api/v1/services/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/heartbeat/?", re.ASCII
@@ -93,14 +93,9 @@ def _heard(scope: MutableMapping[str, Any]) -> Heard | None:
     if shown is None or has_body or not _is_secure_enough(scope, headers):
         return None
     caller = LET_IN.find(shown)
-    if caller is None or not _is_within_rate(caller[1]):
+    if caller is None or heartbeat_wait(caller[1]):
         return None
     return EAR.hear_known(team_id=caller[0], instance_id=match[1])
-
-
-def _is_within_rate(name: str) -> bool:
-    rate, burst = settings.PODIUM.api_rate, settings.PODIUM.api_burst
-    return not rate or not BUCKETS.take(name, rate=rate, burst=burst, now=clock.monotonic())
 
 
 def _is_secure_enough(scope: MutableMapping[str, Any], headers: dict[bytes, bytes]) -> bool:

@@ -61,12 +61,32 @@ class CallerRate(BaseThrottle):
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         """Say whether the caller may go on."""
-        rate, burst = settings.PODIUM.api_rate, settings.PODIUM.api_burst
-        if not rate or not isinstance(request.user, Caller):
-            return True
-        self._wait = BUCKETS.take(rate_key(request.user), rate=rate, burst=burst, now=clock.monotonic())
+        if isinstance(request.user, Caller):
+            self._wait = self.take(request.user)
         return not self._wait
+
+    def take(self, caller: Caller) -> float:
+        """Return the seconds until the caller may go on; 0 for at once."""
+        rate, burst = settings.PODIUM.api_rate, settings.PODIUM.api_burst
+        return BUCKETS.take(rate_key(caller), rate=rate, burst=burst, now=clock.monotonic()) if rate else 0.0
 
     def wait(self) -> float | None:
         """Return the seconds until the caller may ask again."""
         return self._wait or None
+
+
+class HeartbeatRate(CallerRate):
+    """The same for heartbeats, which have a bucket of their own: thousands of instances may share one key."""
+
+    def take(self, caller: Caller) -> float:
+        """Return the seconds until the caller may send another heartbeat; 0 for at once."""
+        return heartbeat_wait(rate_key(caller))
+
+
+def heartbeat_wait(name: str) -> float:
+    """Take a token for a heartbeat of the caller whose buckets have this name; return the seconds until there is one.
+
+    0 means that it was taken.
+    """
+    rate, burst = settings.PODIUM.api_heartbeat_rate, settings.PODIUM.api_heartbeat_burst
+    return BUCKETS.take(f"heartbeats/{name}", rate=rate, burst=burst, now=clock.monotonic()) if rate else 0.0

@@ -58,6 +58,7 @@ class Doubt(Shape):
     duty: Annotated[str, Field(description="`expiry` or `probes`.")]
     since: Instant
     detail: str
+    of_team: Annotated[bool, Field(description="Only your team is doubted; others are judged as ever.")]
 
 
 class ServiceList(Shape):

@@ -18,7 +18,7 @@ from .bodies import InstanceBody, NothingBody, PolicyBody, ServiceBody
 from .known_heartbeats import LET_IN
 from .operation import ApiView, operation
 from .preconditions import IF_MATCH_HEADER, precondition, tagged, version_asked
-from .rates import rate_key
+from .rates import HeartbeatRate, rate_key
 
 
 class Services(ApiView):
@@ -44,7 +44,12 @@ class Services(ApiView):
         for name in ("status", "health"):
             query[name] = self.query[name] or ()
         page = queries.list_instances(team_id=self.team_id, **{k: v for k, v in query.items() if k != "tag"})
-        found = {"items": page.items, "next_cursor": page.next_cursor, "index": page.index, "doubts": queries.doubts()}
+        found = {
+            "items": page.items,
+            "next_cursor": page.next_cursor,
+            "index": page.index,
+            "doubts": queries.doubts(team_id=self.team_id),
+        }
         return Response(shapes.ServiceList.model_validate(found))
 
     @operation("Register an instance", body=ServiceBody, answers={201: shapes.Service}, refusals=(409,))
@@ -84,6 +89,8 @@ class Service(ApiView):
 
 class ServiceHeartbeat(ApiView):
     """That an instance lives."""
+
+    throttle_classes = [HeartbeatRate]
 
     @operation(
         "Send a heartbeat", body=NothingBody, body_optional=True, answers={200: shapes.Heartbeat}, refusals=(403, 404)

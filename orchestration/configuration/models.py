@@ -1,4 +1,4 @@
-"""The rows of the live settings: every version that ever was, and what each changed. None is ever written again."""
+"""The rows of the live settings: the versions that are kept, and what each changed. None is ever written again."""
 
 from __future__ import annotations
 

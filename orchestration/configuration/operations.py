@@ -1,6 +1,7 @@
 """Changes of the live settings: checked, numbered, and written down with who made them and why.
 
-A change is one transaction: the version and what it changed, or neither. The version's number is the key of its row, so
+A change is one transaction: the version and what it changed, or neither; it also forgets what is beyond
+`settings_changes_kept` changes of each setting that it changed. The version's number is the key of its row, so
 that of two changes at once one fails, and is tried again on top of the other unless it was made for a certain version.
 """
 
@@ -11,6 +12,7 @@ from typing import Any
 
 import orjson
 import structlog
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from orchestration import clock
@@ -74,7 +76,7 @@ def restore_version(*, version: int, by: str, reason: str = "", expected: int | 
     """
     row = SettingsVersion.objects.filter(version=version).first()
     if row is None and version != 0:
-        raise NotFound(f"the settings never had version {version}")
+        raise NotFound(f"the settings never had version {version}, or it is not kept any more")
     problems = _reason_problems(reason)
     if problems:
         raise SettingsInvalid("The settings are not as they should be.", problems)
@@ -124,7 +126,22 @@ def _write_version(wanted: Wanted, *, by: str, reason: str, expected: int | None
     SettingChange.objects.bulk_create(
         SettingChange(version=row, name=name, old=_text(name, before), new=_text(name, after)) for name in changed
     )
+    _prune(changed)
     transaction.on_commit(lambda: _tell(row, changed))
+
+
+def _prune(changed: list[str]) -> None:
+    """Forget the oldest changes of these settings beyond those that are kept, and the versions that changed no other.
+
+    The latest version always has a change of its own that was written just now, so it stays.
+    """
+    most = settings.PODIUM.settings_changes_kept
+    for name in changed:
+        changes = SettingChange.objects.filter(name=name)
+        oldest = changes.order_by("-version").values_list("version", flat=True)[most - 1 : most].first()
+        if oldest is not None:
+            changes.filter(version__lt=oldest).delete()
+    SettingsVersion.objects.filter(changes__isnull=True).delete()
 
 
 def _tell(row: SettingsVersion, changed: list[str]) -> None:

@@ -194,7 +194,7 @@ def get_version(*, version: int) -> VersionView:
     """Return one version. Raises NotFound."""
     row = SettingsVersion.objects.filter(version=version).prefetch_related("changes").first()
     if row is None:
-        raise NotFound(f"the settings never had version {version}")
+        raise NotFound(f"the settings never had version {version}, or it is not kept any more")
     return _version_view(row)
 
 

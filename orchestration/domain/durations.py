@@ -31,7 +31,8 @@ def parse_duration(value: str | int | float) -> int:
     elif not math.isfinite(value) or value < 0:
         raise ValueError("a duration is a finite number of seconds that is not negative")
     else:
-        microseconds = round(value * 1_000_000)
+        # Held against the most before it is multiplied: a float near its own end would become infinite.
+        microseconds = round(value * 1_000_000) if value <= MAX_DURATION / 1_000_000 else MAX_DURATION + 1
     if microseconds > MAX_DURATION:
         raise ValueError("a duration is at most 365250d")
     return microseconds

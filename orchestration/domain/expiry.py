@@ -9,13 +9,18 @@ inactive, and after a further time it is taken out. Two things make silence prov
   when the first of them exceeds its time, all that were cut off at the same moment are late by this measure, however
   their heartbeats were spread, and one that sends them as it should never is.
 
+Whose fault it is, is asked twice. Each owner (a team) is judged by itself: a team most of whose instances are silent
+has most likely lost its own network, keeps its states for that, and holds up nobody else. And all are judged together:
+when more than half of all instances are late, and more than half of those of most owners, it is the platform that hears
+nothing, and nobody's state changes, small owners' neither, whose silence alone would not be doubted.
+
 All times are microseconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from .health import too_many_at_once
 from .lifecycle import INACTIVE
@@ -48,6 +53,34 @@ class Verdict:
     doubt: bool = False
     late: int = 0
     of: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on each owner; with `doubt` none of them is carried out, though `late` of `of` instances are late."""
+
+    verdicts: Mapping[int, Verdict] = field(default_factory=dict)
+    doubt: bool = False
+    late: int = 0
+    of: int = 0
+
+
+def judge_owners(
+    watched: Mapping[int, Sequence[Watched]], *, now: int, since: Mapping[int, int], least: int = LEAST
+) -> Judgement:
+    """Return the verdict on each owner's instances, and whether what is seen of all of them is to be doubted.
+
+    `since` is since when each owner has been listened to without a break, `least` as of `judge_silence`.
+    """
+    verdicts = {
+        owner: judge_silence(theirs, now=now, since=since[owner], least=least) for owner, theirs in watched.items()
+    }
+    late, of = (sum(getattr(each, name) for each in verdicts.values()) for name in ("late", "of"))
+    present = [each for each in verdicts.values() if each.of]
+    struck = [each for each in present if 2 * each.late > each.of]
+    silent = any(each.silent or each.doubt for each in verdicts.values())
+    doubt = silent and too_many_at_once(late, of, least=least) and 2 * len(struck) > len(present)
+    return Judgement(verdicts, doubt, late, of)
 
 
 def judge_silence(watched: Iterable[Watched], *, now: int, since: int, least: int = LEAST) -> Verdict:

@@ -59,14 +59,22 @@ def held(before: Health, after: Health, thresholds: Thresholds) -> Health:
     return after if after.state == before.state else Health(before.state, min(-(thresholds.fall - 1), 0))
 
 
+SPREAD, FIRST_SPREAD = 0.1, 0.5
+
+
 def next_check(*, now: int, interval: int, chance: float, first: bool = False) -> int:
     """Return the instant of the next check (microseconds), for checks that are `interval` microseconds apart.
 
     `chance`, from 0 to 1, moves it by up to a tenth to either side, so that instances that were checked together once
     are not for ever; after the `first` check by up to half, so that those that came together are spread at once.
     """
-    spread = 0.5 if first else 0.1
+    spread = FIRST_SPREAD if first else SPREAD
     return now + round(interval * (1 - spread + 2 * spread * chance))
+
+
+def spread_over(*, now: int, interval: int, chance: float) -> int:
+    """Return an instant within an interval of `now` (microseconds): for checks that are all to be moved into it."""
+    return now + round(interval * chance)
 
 
 def confirming_check(health: Health, *, now: int, interval: int) -> int | None:

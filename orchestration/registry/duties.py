@@ -19,9 +19,18 @@ PROBES = "probes"
 DETAIL_LENGTH = 200
 
 
-def distrust(name: str, detail: str, *, now: datetime) -> None:
-    """Write down that the duty does not trust what it sees, and why; since when stays what it was."""
-    row, _ = RegistryDuty.objects.get_or_create(name=name, defaults={"since": now, "looked_at": now})
+def of_team(name: str, team_id: int) -> str:
+    """Return the name of a duty's row for one team."""
+    return f"{name}:{team_id}"
+
+
+def distrust(name: str, detail: str, *, now: datetime, team_id: int | None = None) -> None:
+    """Write down that the duty does not trust what it sees, and why; since when stays what it was.
+
+    `team_id` is the team that alone it is about, where `name` is `of_team`.
+    """
+    defaults = {"since": now, "looked_at": now, "team_id": team_id}
+    row, _ = RegistryDuty.objects.get_or_create(name=name, defaults=defaults)
     if row.distrusted_since is None:
         log.error("the registry distrusts itself", duty=name, detail=detail)
     RegistryDuty.objects.filter(name=name, distrusted_since__isnull=True).update(distrusted_since=now)

@@ -1,10 +1,11 @@
-"""Instances that fell silent: first inactive, then taken out, and neither while the registry distrusts itself.
+"""Instances that fell silent: first inactive, then taken out, and neither while the registry distrusts what it hears.
 
 The decision is the domain's (domain/expiry.py). This looks every `expiry_seconds`, and takes out what is to be taken
 out at the first look of every `registry.cleanup_interval` (a live setting), one process at a time: the row of the duty
 says when it was looked at last, and whoever moves that looks. It also says since when there is somebody who listens:
 that begins anew when a process that hears heartbeats, or a supervisor, starts, when nobody has looked for
-`AWAY_SECONDS`, and when a doubt is over; for two windows after that nobody's time is up.
+`AWAY_SECONDS`, and when a doubt is over; for two windows after that nobody's time is up. A doubt about one team alone
+stands in a row of that team, and holds up nobody else.
 
 A change is written only where the instance has not been heard since it was judged. A crash loses nothing: the next look
 judges anew.
@@ -12,8 +13,8 @@ judges anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -23,7 +24,7 @@ from django.db.models import Q
 
 from orchestration import clock
 from orchestration.configuration.queries import whole
-from orchestration.domain.expiry import Verdict, Watched, judge_silence
+from orchestration.domain.expiry import Verdict, Watched, judge_owners
 from orchestration.domain.lifecycle import INACTIVE, INSTANCE
 from orchestration.domain.limits import MICROSECONDS
 from orchestration.domain.live_settings import CLEANUP_INTERVAL
@@ -72,33 +73,60 @@ def look(*, now: datetime, since: datetime, clean: bool = True) -> dict[str, int
 
     Only with `clean` anybody is taken out.
     """
-    verdict = judge_silence(
-        watched(), now=clock.to_us(now), since=clock.to_us(since), least=settings.PODIUM.expiry_doubt_least
-    )
-    if verdict.doubt:
-        detail = f"{verdict.late} of {verdict.of} instances are silent at once; none of them loses its place for it"
+    by_team = watched()
+    begun = _begun(by_team, since)
+    judged = judge_owners(by_team, now=clock.to_us(now), since=begun, least=settings.PODIUM.expiry_doubt_least)
+    if judged.doubt:
+        detail = f"{judged.late} of {judged.of} instances are silent at once; none of them loses its place for it"
         duties.distrust(duties.EXPIRY, detail, now=now)
         return {"silent": 0, "gone": 0}
     if duties.trust(duties.EXPIRY):
         # Those that are not back yet have the time that they would have after a restart.
         note_restart(now=now)
         return {"silent": 0, "gone": 0}
-    return _carry_out(verdict if clean else replace(verdict, gone=()), now)
+    trusted = [each for team_id, each in judged.verdicts.items() if _is_trusted(team_id, each, now)]
+    silent = tuple(each for verdict in trusted for each in verdict.silent)
+    gone = tuple(each for verdict in trusted for each in verdict.gone) if clean else ()
+    return _carry_out(Verdict(silent, gone), now)
 
 
-def watched() -> list[Watched]:
-    """Return all instances that send heartbeats, of their own accord or because their service's policy asks for it."""
+def _begun(teams: Iterable[int], since: datetime) -> dict[int, int]:
+    """Return since when each team has been listened to: as all are, or since a doubt about it alone was over."""
+    rows = RegistryDuty.objects.filter(team__isnull=False, name__startswith=f"{duties.EXPIRY}:", since__gt=since)
+    own = dict(rows.values_list("team_id", "since"))
+    return {team_id: clock.to_us(own.get(team_id, since)) for team_id in teams}
+
+
+def _is_trusted(team_id: int, verdict: Verdict, now: datetime) -> bool:
+    """Say whether what is seen of a team is trusted, and write down what changed about that."""
+    name = duties.of_team(duties.EXPIRY, team_id)
+    if verdict.doubt:
+        detail = f"{verdict.late} of the team's {verdict.of} instances are silent at once; none loses its place for it"
+        duties.distrust(name, detail, now=now, team_id=team_id)
+        return False
+    if duties.trust(name):
+        RegistryDuty.objects.filter(name=name).update(since=now)
+        return False
+    return True
+
+
+def watched() -> dict[int, list[Watched]]:
+    """Return all instances that send heartbeats, of their own accord or because their service's policy asks for it.
+
+    They come by their teams' ids.
+    """
     asked = Q(ttl__isnull=False) | Q(service__policy__heartbeat__ttl__isnull=False)
     rows = Instance.objects.filter(asked).values_list(
-        "pk", "status", "last_seen_at", "ttl", "inactive_at", "service__policy"
+        "pk", "status", "last_seen_at", "ttl", "inactive_at", "service__policy", "service__team_id"
     )
-    found = []
-    for key, status, seen, ttl, inactive, policy in rows.iterator(chunk_size=2_000):
+    found: dict[int, list[Watched]] = defaultdict(list)
+    for key, status, seen, ttl, inactive, policy, team_id in rows.iterator(chunk_size=2_000):
         rules = policy_of(policy).heartbeat
         window = rules.ttl if ttl is None else round(ttl * MICROSECONDS)
         if window is not None:
             since = None if inactive is None else clock.to_us(inactive)
-            found.append(Watched(str(key), status, clock.to_us(seen), window, rules.deregister_after, since))
+            each = Watched(str(key), status, clock.to_us(seen), window, rules.deregister_after, since)
+            found[team_id].append(each)
     return found
 
 

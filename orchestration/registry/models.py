@@ -129,11 +129,13 @@ class HealthChange(models.Model):
 class RegistryDuty(models.Model):
     """What a background duty of the registry (`expiry`, `probes`) knows of itself, for all processes to see.
 
+    A duty may have a row of its own for a team too (`expiry:7`), for what it knows of that team alone.
     `since` is when it began to look without a pause that was too long; `distrusted_since` is set while so much looks
     wrong at once that the fault is more likely the platform's own, with the reason in `detail`.
     """
 
-    name = models.CharField(max_length=16, primary_key=True)
+    name = models.CharField(max_length=32, primary_key=True)
+    team = models.ForeignKey("orchestration.Team", on_delete=models.CASCADE, null=True, related_name="+")
     since = models.DateTimeField()
     looked_at = models.DateTimeField()
     distrusted_since = models.DateTimeField(null=True)

@@ -21,7 +21,7 @@ from orchestration.domain.documents import merged
 from orchestration.domain.errors import Conflict, IllegalTransition, LimitExceeded, NotFound, Refused
 from orchestration.domain.lifecycle import DRAINING, INACTIVE, INSTANCE
 
-from . import events
+from . import events, probe_times
 from .models import Instance, Service
 from .queries import InstanceView, ServiceView, get_service, instance_row, instance_view
 from .registrations import HEALTH_PATH, Registration, RegistrationInvalid, read_changes, read_registration
@@ -190,6 +190,8 @@ def update_policy(
             row.save(update_fields=["policy", "policy_version"])
             told = events.Change(events.UPDATED, team_id, name, data={"policy_version": row.policy_version})
             events.append([told], now=now)
+    if changed and changes.get("probe", {}) != {}:
+        probe_times.pull_forward(Instance.objects.filter(service_id=row.pk), now=now)
     log.info("policy updated", service=name, version=row.policy_version, changed=changed, by=by)
     return get_service(team_id=team_id, name=name)
 

@@ -99,14 +99,14 @@ def claim_due(now: datetime) -> list[Target]:
             due = due.select_for_update(skip_locked=True, of=("self",))
         rows = list(due[:CLAIMED_AT_ONCE])
         targets = [_target(row) for row in rows]
-        _set_due(
+        set_due(
             [
                 (
                     row,
                     next_check(
                         now=clock.to_us(now),
                         interval=each.terms.interval,
-                        chance=_chance(row, now),
+                        chance=chance_of(row, now),
                         first=row.probed_at is None,
                     ),
                 )
@@ -131,7 +131,7 @@ def _target(row: Instance) -> Target:
     )
 
 
-def _set_due(times: Sequence[tuple[Instance, int]]) -> None:
+def set_due(times: Sequence[tuple[Instance, int]]) -> None:
     """Write each row's next probe in one go: thousands a minute go through here."""
     if not times:
         return
@@ -253,7 +253,7 @@ def _told(row: Instance, before: Health, after: Health, detail: str) -> events.C
     return events.change_of(row, events.HEALTH_CHANGED, before=before.state)
 
 
-def _chance(row: Instance, now: datetime) -> float:
+def chance_of(row: Instance, now: datetime) -> float:
     """Return a number from 0 to 1 that differs from instance to instance and from check to check."""
     digest = hashlib.blake2b(f"{row.pk}{now.timestamp()}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") / 0xFFFFFFFF

@@ -33,7 +33,7 @@ from orchestration import clock
 from orchestration.domain.health import judge
 from orchestration.domain.limits import MICROSECONDS
 
-from . import expiry
+from . import expiry, probe_times
 from .addresses import HTTPS, PYTHON, OutboundPolicy
 from .local import is_local
 from .models import Instance
@@ -61,7 +61,11 @@ class PassSummary:
 
 
 def any_due(*, now: datetime) -> bool:
-    """Say whether an instance is due, or silence is to be looked at, so that a pass is worth starting."""
+    """Say whether an instance is due, or silence is to be looked at, so that a pass is worth starting.
+
+    What waits for longer than an interval that has become shorter meanwhile is moved into it first.
+    """
+    probe_times.keep_up(now=now)
     return Instance.objects.filter(probe_at__lte=now).exists() or expiry.is_due(now=now)
 
 

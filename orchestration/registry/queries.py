@@ -125,11 +125,15 @@ class HealthMark:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A duty of the registry (`expiry`, `probes`) that does not trust what it sees, since when and why."""
+    """A duty of the registry (`expiry`, `probes`) that does not trust what it sees, since when and why.
+
+    `of_team`: of this team alone; others are judged as ever.
+    """
 
     duty: str
     since: datetime
     detail: str
+    of_team: bool = False
 
 
 class IndexGone(OrchestrationError):
@@ -269,10 +273,16 @@ def health_histories(*, team_id: int, name: str, since: datetime) -> dict[str, t
     return {key: tuple(reversed(marks)) for key, marks in found.items()}
 
 
-def doubts() -> tuple[Doubt, ...]:
-    """Return what the registry does not trust of what it sees just now."""
+def doubts(*, team_id: int | None = None) -> tuple[Doubt, ...]:
+    """Return what the registry does not trust of what it sees just now: for a team, or (None) for who runs the site."""
     rows = RegistryDuty.objects.filter(distrusted_since__isnull=False).order_by("name")
-    return tuple(Doubt(row.name, row.distrusted_since, row.detail) for row in rows if row.distrusted_since)
+    if team_id is not None:
+        rows = rows.filter(Q(team__isnull=True) | Q(team_id=team_id))
+    return tuple(
+        Doubt(row.name.partition(":")[0], row.distrusted_since, row.detail, row.team_id is not None)
+        for row in rows
+        if row.distrusted_since
+    )
 
 
 def instance_row(*, team_id: int, instance_id: str, lock: bool = False) -> Instance:

@@ -2,9 +2,10 @@
 
 Fitted are `latency`, `dispatch` and a third number, `stretch` or `transfer`: whichever explains the recordings better,
 never both. What is made small is the mean square of ln(predicted / measured), plus for each number the square of its
-distance from what is usual (`Usual`), weighted by the variance of a makespan that nobody can explain (`NOISE`): with two
-or three recordings several sets of numbers explain them equally well, and of these the most usual one is taken. This is
-the maximum a posteriori estimate for lognormal makespans (Bishop, Pattern Recognition and Machine Learning, 2006, 3.3).
+distance from what is usual (`USUAL_...`), weighted by the variance of a makespan that nobody can explain (`NOISE`):
+with two or three recordings several sets of numbers explain them equally well, and of these the most usual one is
+taken. This is the maximum a posteriori estimate for lognormal makespans (Bishop, Pattern Recognition and Machine
+Learning, 2006, 3.3).
 
 What is usual comes from the documentation of HTCondor and DAGMan and from a gigabit link; how far from it is still usual,
 and the platform's form, were chosen with all recordings in sight. Left out is only what the three numbers are fitted to.

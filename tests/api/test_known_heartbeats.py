@@ -102,9 +102,17 @@ async def test_one_that_is_gone_is_not_answered_here():
 async def test_whoever_asks_too_often_is_refused_by_the_site(settings):
     team_id, instance = await met()
     let_in(team_id, b"Bearer too often")
-    settings.PODIUM = replace(settings.PODIUM, api_rate=0.001, api_burst=1)
+    settings.PODIUM = replace(settings.PODIUM, api_heartbeat_rate=0.001, api_heartbeat_burst=1)
     LET_IN.remember("Bearer too often", team_id=team_id, rate_key="too often")
     assert [(await ask(instance, key=b"Bearer too often"))[0] for _ in range(2)] == [200, 299]
+
+
+async def test_heartbeats_do_not_count_with_other_requests(settings):
+    team_id, instance = await met()
+    let_in(team_id, b"Bearer busy")
+    settings.PODIUM = replace(settings.PODIUM, api_rate=0.001, api_burst=1)
+    LET_IN.remember("Bearer busy", team_id=team_id, rate_key="busy")
+    assert [(await ask(instance, key=b"Bearer busy"))[0] for _ in range(5)] == [200] * 5
 
 
 async def test_what_has_to_go_to_https_first_is_not_answered_here(settings):

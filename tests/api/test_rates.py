@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
 import pytest
@@ -25,6 +26,18 @@ def test_it_refuses_a_caller_who_asks_too_often(slow: None, program: Caller, str
     assert answer.code == "rate.limited"
     assert int(answer.headers["Retry-After"]) >= 900
     assert stranger.get("workflows").status == 200
+
+
+def test_heartbeats_have_a_rate_of_their_own(slow: None, program: Caller, settings: Settings):
+    settings.PODIUM = replace(settings.PODIUM, api_heartbeat_rate=0.001, api_heartbeat_burst=4)
+    path = f"services/{uuid.uuid4()}/heartbeat"
+
+    assert [program.ask("PUT", path).status for _ in range(5)] == [404] * 4 + [429]
+    answer = program.ask("PUT", path)
+    assert answer.code == "rate.limited"
+    assert int(answer.headers["Retry-After"]) >= 900
+    # Neither takes from the other.
+    assert [program.get("workflows").status for _ in range(4)] == [200, 200, 200, 429]
 
 
 def test_it_knows_no_limit_at_a_rate_of_zero(program: Caller, settings: Settings):

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
 from ..definition.shape import shape_problems
-from ..definition.values import Duration, Texts
+from ..definition.values import FILE_PATTERN, HOST_PATTERN, Duration, Texts
 from ..documents import check_value
 from ..durations import format_duration
 from ..errors import DocumentInvalid, Problem
@@ -29,8 +29,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[float, Field(gt=0, le=1_000_000)]
 Limit = Annotated[int, Field(ge=1, le=1_000_000)]
 Few = Annotated[int, Field(ge=1, le=100)]
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")]
+FileName = Annotated[str, Field(pattern=FILE_PATTERN)]
+HostName = Annotated[str, Field(pattern=HOST_PATTERN)]
 
 ROUND_ROBIN = "round-robin"
 LEAST_CONNECTIONS = "least-connections"
@@ -320,10 +320,6 @@ def _told(error: ValidationError) -> list[Problem]:
 def _as_told(kind: str, problem: Problem) -> Problem:
     if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
         return Problem(problem.path, "key.unknown", "there is no such key")
-    if kind in {"dataclass_type", "dataclass_exact_type"}:
-        return Problem(problem.path, "value.type", "must be an object")
-    if kind in {"too_long", "string_too_long"}:
-        return Problem(problem.path, "text.length", problem.message)
     return problem
 
 

@@ -43,7 +43,7 @@ def compile_schema(schema: Any, path: str) -> tuple[Any, list[Problem]]:
     if isinstance(dialect, str) and dialect.rstrip("#") != DIALECT:
         return None, [Problem(f"{path}.$schema", "value.choice", f"must be {DIALECT}")]
     problems = [
-        Problem(path_from(error.instance_path, path), "schema.invalid", _reason(error.message))
+        Problem(path_from(error.instance_path, path), "schema.invalid", _refused_schema(error))
         for error in _errors(_meta_schema(), schema, _size(schema))
     ]
     if problems:
@@ -58,6 +58,21 @@ def compile_schema(schema: Any, path: str) -> tuple[Any, list[Problem]]:
         )
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         return None, [Problem(path_from(_place(error), path), "schema.invalid", _reason(str(error)))]
+
+
+def _refused_schema(error: Any) -> str:
+    """Say what a schema's key must be; of alternatives the validator says only that none of them fits."""
+    if error.kind.name in ("anyOf", "enum"):
+        key = next((str(each) for each in reversed(error.instance_path) if isinstance(each, str)), "")
+        allowed = _ALLOWED.get(key)
+        if allowed is not None:
+            return allowed
+    return _reason(error.message)
+
+
+_ALLOWED = {
+    "type": "must be one of array, boolean, integer, null, number, object and string, or a list of some of them",
+}
 
 
 def _place(error: Exception) -> list[str | int]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from ..documents import join_path
 from ..errors import Problem
 from .models import STEP_MODELS, TRIGGER_MODELS, UNTYPED, Definition
+from .values import PATTERN_WORDS
 
 _TAGS = frozenset({*STEP_MODELS, *TRIGGER_MODELS, UNTYPED})
 _MODELS: dict[str, type[BaseModel]] = {**STEP_MODELS, **TRIGGER_MODELS, **Definition.SECTIONS}
@@ -33,10 +34,14 @@ _KINDS = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "model_attributes_type": "must be an object",
+    "dataclass_type": "must be an object",
+    "dataclass_exact_type": "must be an object",
+    "finite_number": "must be a finite number",
+    "none_required": "must be left out",
 }
-_FORMATS = {
-    "string_pattern_mismatch": "must match {pattern}",
-    "string_too_short": "must not be empty",
+_LENGTHS = {
+    "too_long": "has {actual_length} entries; at most {max_length} are allowed",
+    "string_too_long": "must have at most {max_length} characters",
 }
 _RANGES = {
     "greater_than_equal": "must be at least {ge}",
@@ -68,10 +73,21 @@ def _told(kind: str, context: dict[str, Any], message: str) -> tuple[str, str]:
         return "key.missing", "the key is missing"
     if kind == "literal_error":
         return "value.choice", f"must be {context['expected']}"
+    if kind == "union_tag_invalid":
+        *others, last = context["expected_tags"].split(", ")
+        allowed = f"{', '.join(others)} or {last}" if others else last
+        return "value.choice", f"{context['discriminator'].strip(chr(39))} must be {allowed}"
+    if kind == "union_tag_not_found":
+        return "key.missing", f"the key {context['discriminator'].strip(chr(39))} is missing"
     if kind in _KINDS:
         return "value.type", _KINDS[kind]
-    if kind in _FORMATS:
-        return "text.format", _FORMATS[kind].format(**context)
+    if kind == "string_too_short":
+        return "text.format", "must not be empty"
+    if kind == "string_pattern_mismatch":
+        pattern = context["pattern"]
+        return "text.format", PATTERN_WORDS.get(pattern, f"must match {pattern}")
+    if kind in _LENGTHS:
+        return "text.length" if kind == "string_too_long" else "list.length", _LENGTHS[kind].format(**context)
     if kind in _RANGES:
         return "value.range", _RANGES[kind].format(**context)
     return (kind, message) if "." in kind else ("value.type", message)

@@ -19,6 +19,16 @@ from ..templates import is_template
 DURATION_PATTERN = r"^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?([0-9]+us)?$"
 SLUG_PATTERN = r"^[a-z][a-z0-9-]{0,62}$"
 IDENTIFIER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$"
+FILE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+HOST_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
+PATTERN_WORDS = {
+    SLUG_PATTERN: "must be 1 to 63 of a-z, 0-9 and -, a letter first",
+    IDENTIFIER_PATTERN: "must be 1 to 63 of A-Z, a-z, 0-9, _ and -, a letter or _ first",
+    FILE_PATTERN: "must be the name of a file, without a folder: 1 to 100 of A-Z, a-z, 0-9, ., _ and -, a letter or "
+    "digit first",
+    HOST_PATTERN: "must be a host's name: 1 to 253 of A-Z, a-z, 0-9, . and -, a letter or digit first and last",
+}
+"""What is said of a text that does not match a pattern."""
 
 
 def _parsed(parse: Callable[[Any], int], code: str) -> PlainValidator:

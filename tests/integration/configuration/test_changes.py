@@ -168,3 +168,29 @@ def test_of_changes_at_once_none_is_lost() -> None:
     assert list(SettingsVersion.objects.order_by("version").values_list("version", flat=True)) == [1, 2, 3, 4]
     assert SettingChange.objects.count() == 4
     assert not connection.in_atomic_block
+
+
+def test_it_keeps_the_latest_changes_of_each_setting(settings: Settings) -> None:
+    settings.PODIUM = replace(settings.PODIUM, settings_changes_kept=3)
+    change({"workflows.retry_attempts": 5})
+    for number in range(1, 8):
+        change({"workflows.max_concurrent": number})
+
+    def kept(name: str) -> list[int]:
+        return [each.version for each in queries.list_versions(limit=100, name=name).items]
+
+    assert kept("workflows.max_concurrent") == [8, 7, 6]
+    assert kept("workflows.retry_attempts") == [1], "one setting that changes often does not push others out"
+    assert [each.version for each in queries.list_versions(limit=100).items] == [8, 7, 6, 1]
+    assert SettingChange.objects.count() == 4
+    assert (value_of("workflows.max_concurrent"), value_of("workflows.retry_attempts")) == (7, 5)
+
+
+def test_it_says_that_a_version_may_not_be_kept_any_more(settings: Settings) -> None:
+    settings.PODIUM = replace(settings.PODIUM, settings_changes_kept=1)
+    for number in (1, 2, 3):
+        change({"workflows.max_concurrent": number})
+    for ask in (lambda: operations.restore_version(version=2, by="ana"), lambda: queries.get_version(version=2)):
+        with pytest.raises(NotFound, match="or it is not kept any more"):
+            ask()
+    assert operations.restore_version(version=0, by="ana").version == 4

@@ -10,7 +10,7 @@ import pytest
 from orchestration import clock
 from orchestration.registry import duties, expiry, operations, queries
 from orchestration.registry.models import Instance, RegistryDuty
-from orchestration.teams.operations import default_team
+from orchestration.teams.operations import create_team, default_team
 
 pytestmark = pytest.mark.django_db
 
@@ -179,3 +179,42 @@ def test_a_first_look_ever_is_a_restart(team: int):
     assert expiry.is_due(now=after(100))
     assert expiry.run_due(now=after(100)) == {"silent": 0, "gone": 0}
     assert RegistryDuty.objects.get(name=duties.EXPIRY).since == after(100)
+
+
+def test_a_team_that_is_cut_off_keeps_its_states_and_holds_up_no_other(team: int):
+    other = create_team(slug="other").id
+    cut, theirs = instances(team, 9), instances(other, 3)
+    hear(theirs[1:], after(100))
+
+    assert look(100) == {"silent": 1, "gone": 0}
+    assert (statuses(cut), statuses(theirs)) == (["active"] * 9, ["inactive", "active", "active"])
+    (doubt,) = queries.doubts(team_id=team)
+    assert (doubt.duty, doubt.of_team, doubt.since) == ("expiry", True, after(100))
+    assert doubt.detail.startswith("9 of the team's 9 instances are silent at once")
+    assert queries.doubts(team_id=other) == ()
+    assert queries.doubts() == (doubt,)
+
+
+def test_when_the_doubt_about_a_team_is_over_it_alone_has_two_windows(team: int):
+    other = create_team(slug="other").id
+    cut, theirs = instances(team, 5), instances(other, 6)
+    hear(theirs, after(100))
+    look(100)
+    hear([*cut[:4], *theirs], after(110))
+    assert look(110) == {"silent": 0, "gone": 0}
+    assert queries.doubts() == ()
+    hear([*cut[:4], *theirs[1:]], after(141))
+    assert look(141) == {"silent": 1, "gone": 0}, "the other team's silent one"
+    assert statuses(cut) == ["active"] * 5
+    hear([*cut[:4], *theirs[1:]], after(171))
+    assert look(171) == {"silent": 1, "gone": 0}
+    assert statuses(cut) == ["active"] * 4 + ["inactive"]
+
+
+def test_when_the_platform_hears_nobody_no_team_is_judged(team: int):
+    other = create_team(slug="other").id
+    ids = [*instances(team, 9), *instances(other, 1)]
+    assert look(100) == {"silent": 0, "gone": 0}
+    assert statuses(ids) == ["active"] * 10
+    (doubt,) = queries.doubts(team_id=other)
+    assert (doubt.of_team, doubt.detail[:8]) == (False, "10 of 10")

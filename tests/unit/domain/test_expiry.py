@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.domain.expiry import LEAST, Verdict, Watched, judge_silence
+from orchestration.domain.expiry import LEAST, Judgement, Verdict, Watched, judge_owners, judge_silence
 from orchestration.domain.lifecycle import ACTIVE, DRAINING, INACTIVE
 
 SECOND = 1_000_000
@@ -120,3 +120,50 @@ def test_one_that_is_heard_in_time_never_loses_its_place(ages: list[int], silent
     verdict = judge_silence([*heard, *quiet], now=now, since=LONG_AGO)
     assert set(verdict.silent) <= set(quiet)
     assert verdict.doubt == (silent >= LEAST and silent > len(ages))
+
+
+def cut(count: int) -> list[Watched]:
+    return [instance(f"cut-{number}", 0) for number in range(count)]
+
+
+def judged(now: int, **owners: list[Watched]) -> Judgement:
+    by_number = dict(enumerate(owners.values(), start=1))
+    return judge_owners(by_number, now=now, since=dict.fromkeys(by_number, LONG_AGO))
+
+
+def test_a_large_owner_that_is_cut_off_holds_up_nobody_else():
+    now = 2 * TTL
+    found = judged(now, large=cut(90), small=[instance("silent", 0), *others(9, now)])
+    assert not found.doubt
+    assert (found.verdicts[1].doubt, found.verdicts[1].silent) == (True, ())
+    assert (found.verdicts[2].doubt, ids(found.verdicts[2].silent)) == (False, ["silent"])
+
+
+def test_when_most_owners_are_cut_off_nobody_is_judged():
+    now = 2 * TTL
+    # One instance alone is too few to doubt its silence; that of all of them together is not.
+    found = judged(now, large=cut(20), one=cut(1), another=cut(1), well=others(5, now))
+    assert (found.doubt, found.late, found.of) == (True, 22, 27)
+
+
+def test_a_few_owners_of_one_instance_each_are_judged_as_one_would_be():
+    now = 2 * TTL
+    found = judged(now, one=cut(1), another=cut(1), well=others(30, now))
+    assert not found.doubt
+    assert [len(each.silent) for each in found.verdicts.values()] == [1, 1, 0]
+
+
+def test_an_only_owner_is_everybody():
+    found = judged(2 * TTL, only=cut(5))
+    assert (found.doubt, found.late, found.of) == (True, 5, 5)
+    assert judged(2 * TTL, only=[]).doubt is False
+
+
+@given(st.dictionaries(st.integers(1, 4), st.lists(instances, max_size=6), max_size=4), st.integers(0, 2_000))
+def test_an_owners_verdict_depends_on_nobody_else(watched: dict[int, list[Watched]], now: int):
+    found = judge_owners(watched, now=now, since=dict.fromkeys(watched, -2_000))
+    for owner, theirs in watched.items():
+        assert found.verdicts[owner] == judge_silence(theirs, now=now, since=-2_000)
+    if found.doubt:
+        assert found.late >= LEAST
+        assert 2 * found.late > found.of

@@ -102,7 +102,7 @@ def test_it_tells_all_that_is_wrong_at_once_and_where():
         ({"concurrency": {"limit": True}}, ("concurrency.limit", "value.type")),
         ({"concurrency": {"limit": 0}}, ("concurrency.limit", "value.range")),
         ({"rate": {"per_second": float("nan")}}, ("rate.per_second", "document.not_finite")),
-        ({"select": {"tags": ["a"] * 33}}, ("select.tags", "text.length")),
+        ({"select": {"tags": ["a"] * 33}}, ("select.tags", "list.length")),
         ({"rate": {"per_second": "5"}}, ("rate.per_second", "value.type")),
     ],
 )
