@@ -6,7 +6,6 @@ import json
 import math
 import time
 from argparse import ArgumentParser
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from orchestration.domain.documents import parse_document
 from orchestration.domain.errors import DocumentInvalid, OrchestrationError
-from simulation.checks.catalogue import CHECKS, SEED, run
-from simulation.checks.recordings import recorded_workflows
+from simulation.checks.catalogue import SEED
+from simulation.checks.making import NAMES, make
 from simulation.checks.table import as_lines, as_markdown
 from simulation.experiments import arguments as experiments
 from simulation.experiments.asking import answer, experiment_named
@@ -26,7 +25,6 @@ from simulation.scenarios.stopping import add_stopping, stopping_rule, time_limi
 from simulation.scenarios.sure import run_until_sure
 from simulation.scenarios.text import lines_of
 
-RECORDINGS = "recorded-workflows"
 BAR = 30
 """Signs of a progress bar."""
 
@@ -46,7 +44,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument("--report", type=Path, help="write a page with pictures to this file")
         parser.add_argument("--validate", action="store_true", help="make all checks and print their table")
-        parser.add_argument("--only", default="", help=f"of the checks only these, by comma: {', '.join(CHECKS)}")
+        parser.add_argument("--only", default="", help=f"of the checks only these, by comma: {', '.join(NAMES)}")
         parser.add_argument(
             "--recordings", type=Path, help="a folder of recorded workflows (WfFormat 1.5), for --validate"
         )
@@ -144,17 +142,13 @@ class Command(BaseCommand):
             self.stderr.write("")
 
     def _validate(self, seed: int, options: dict[str, Any]) -> None:
-        names = [each.strip() for each in options["only"].split(",") if each.strip()] or [*CHECKS, RECORDINGS]
-        unknown = [each for each in names if each not in CHECKS and each != RECORDINGS]
+        names = [each.strip() for each in options["only"].split(",") if each.strip()] or NAMES
+        unknown = [each for each in names if each not in NAMES]
         if unknown:
-            raise CommandError(f"there is no check {unknown[0]}; there are: {', '.join(CHECKS)}, {RECORDINGS}")
-        checks = list(recorded_workflows(options["recordings"])) if RECORDINGS in names else []
-        names = [each for each in names if each != RECORDINGS]
-        with ProcessPoolExecutor(max_workers=max(1, options["jobs"])) as processes:
-            for place, found in enumerate(processes.map(run, names, [seed] * len(names)), start=1):
-                checks += found
-                if self.stderr.isatty():
-                    self.stderr.write(f"\r{place} of {len(names)} groups", ending="\n" if place == len(names) else "")
+            raise CommandError(f"there is no check {unknown[0]}; there are: {', '.join(NAMES)}")
+        checks = make(
+            names, folder=options["recordings"], seed=seed, jobs=options["jobs"], progress=self._groups_progress
+        )
         if options["json"]:
             self.stdout.write(json.dumps({"checks": [each.as_json() for each in checks]}))
         elif options["markdown"]:
@@ -163,3 +157,7 @@ class Command(BaseCommand):
             self.stdout.write("\n".join(as_lines(checks)))
         if any(each.passed is False for each in checks):
             raise SystemExit(1)
+
+    def _groups_progress(self, done: int, of: int) -> None:
+        if self.stderr.isatty():
+            self.stderr.write(f"\r{done} of {of} groups", ending="\n" if done == of else "")
