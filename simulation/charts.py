@@ -42,13 +42,23 @@ class Mark:
 
 
 def curves(
-    lines: Sequence[Line], *, across: str, up: str, label: str, marks: Sequence[Mark] = (), most: float | None = None
+    lines: Sequence[Line],
+    *,
+    across: str,
+    up: str,
+    label: str,
+    marks: Sequence[Mark] = (),
+    least: float | None = None,
+    most: float | None = None,
 ) -> str:
-    """Return lines over a common x. `across` and `up` name the axes, `most` cuts what is higher, `label` is read."""
+    """Return lines over a common x. `across` and `up` name the axes; `label` is what is read out of the picture.
+
+    `least` is where x begins (None: at the first point), `most` cuts off what is higher.
+    """
     xs = [x for line in lines for x, _ in line.points] + [mark.x for mark in marks if mark.x is not None]
     ys = [y for line in lines for _, y in line.points] + [high for line in lines for _, high in line.band]
     top = most or max([*ys, *(mark.y for mark in marks if mark.y is not None)], default=1.0) or 1.0
-    frame = _Frame(min(xs, default=0.0), max(xs, default=1.0), top)
+    frame = _Frame(min(xs, default=0.0) if least is None else least, max(xs, default=1.0), top)
     parts = [frame.axes(across, up)]
     parts += [frame.band(line) for line in lines if line.band]
     parts += [frame.line(line) for line in lines]

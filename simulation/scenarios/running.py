@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from simulation.statistics.intervals import Interval
 from simulation.world.world import Outcome, WorldModel, simulate
 
 from .alone import refuse_impossible
-from .building import AS_WRITTEN, variants_of, world_of
+from .building import AS_WRITTEN, seconds, variants_of, world_of
 from .language import Scenario, ScenarioInvalid
+from .shapes import Shape, shape_of
 from .single_pool import SinglePool, pool_of, serve
 from .summary import NOT_MODELLED, Summary, all_kept, as_json, expected_loads, summarise
 
@@ -36,6 +37,8 @@ class Result:
     differences: dict[str, dict[str, Interval]]
     expected: dict[str, dict[str, float]]
     last: dict[str, Outcome]
+    shapes: dict[str, list[Shape]] = field(default_factory=dict)
+    document: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kept(self) -> bool:
@@ -53,6 +56,13 @@ class Result:
                 for name, each in self.differences.items()
             },
             "guides": {"expected_busy": self.expected},
+            "shapes": {
+                name: {
+                    workload.name: shape.as_json()
+                    for workload, shape in zip(self.scenario.workloads, rows, strict=True)
+                }
+                for name, rows in self.shapes.items()
+            },
             "not_modelled": list(NOT_MODELLED),
             "provenance": self.scenario.provenance,
         }
@@ -104,6 +114,7 @@ class Plan:
     scenarios: dict[str, Scenario]
     worlds: dict[str, WorldModel]
     expected: dict[str, dict[str, float]]
+    document: dict[str, Any] = field(default_factory=dict)
 
 
 def planned(document: dict[str, Any], *, folder: Path) -> Plan:
@@ -111,7 +122,7 @@ def planned(document: dict[str, Any], *, folder: Path) -> Plan:
     scenarios = variants_of(document)
     worlds = {name: world_of(each, folder) for name, each in scenarios.items()}
     expected = {name: expected_loads(scenarios[name], world) for name, world in worlds.items()}
-    return Plan(scenarios, worlds, expected)
+    return Plan(scenarios, worlds, expected, document)
 
 
 def refuse_hopeless(plan: Plan, *, seed: int) -> None:
@@ -131,6 +142,8 @@ def concluded(plan: Plan, outcomes: dict[str, list[Outcome]], *, seed: int) -> R
         differences=_differences(summaries),
         expected=plan.expected,
         last={name: row[0] for name, row in outcomes.items()},
+        shapes={each.name: _shapes(plan.scenarios[each.name], each, outcomes[each.name]) for each in summaries},
+        document=plan.document,
     )
 
 
@@ -185,6 +198,13 @@ def _world(text: bytes, folder: str, name: str) -> tuple[WorldModel, SinglePool 
     scenario = variants_of(orjson.loads(text))[name]
     world = world_of(scenario, Path(folder))
     return world, pool_of(scenario, world)
+
+
+def _shapes(scenario: Scenario, summary: Summary, outcomes: list[Outcome]) -> list[Shape]:
+    return [
+        shape_of([each.workloads[found.name] for each in outcomes], seconds(scenario.horizon), found.dropped)
+        for found in summary.workloads
+    ]
 
 
 def _differences(summaries: list[Summary]) -> dict[str, dict[str, Interval]]:
