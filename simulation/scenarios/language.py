@@ -19,10 +19,13 @@ from orchestration.domain.definition.values import Duration
 from orchestration.domain.documents import check_value, join_path
 from orchestration.domain.errors import DocumentInvalid, Problem
 
+from .experiments import ExperimentOf
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1e9)]
 Whole = Annotated[int, Field(ge=1, le=1_000_000)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+Price = Annotated[float, Field(ge=0, le=1e9)]
 
 
 class ScenarioInvalid(DocumentInvalid):
@@ -252,6 +255,15 @@ class Slo(_Part):
     completed: Share | None = None
 
 
+class CostsOf(_Part):
+    """What one instance of a service and one worker cost an hour; `places` prices any other number in the scenario."""
+
+    services: dict[Name, Price] = Field(default_factory=dict)
+    worker: Price | None = None
+    places: dict[str, Price] = Field(default_factory=dict)
+    currency: Annotated[str, Field(max_length=8)] = ""
+
+
 class Scenario(_Part):
     """A whole scenario. `variants` are changes to it (merge patches), compared with it on common random numbers.
 
@@ -270,6 +282,8 @@ class Scenario(_Part):
     slowness: dict[Name, SlownessOf] = Field(default_factory=dict)
     slos: tuple[Slo, ...] = Field(default=(), strict=False)
     variants: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    costs: CostsOf | None = None
+    experiments: dict[Name, ExperimentOf] = Field(default_factory=dict)
 
 
 def parse_scenario(document: Any) -> Scenario:

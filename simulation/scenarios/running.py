@@ -121,14 +121,15 @@ def concluded(plan: Plan, outcomes: dict[str, list[Outcome]], *, seed: int) -> R
 
 
 def refuse_overload(scenarios: dict[str, Scenario], expected: dict[str, dict[str, float]]) -> None:
-    """Raise ScenarioInvalid for a load above what a service bears, unless the question is about a change."""
+    """Raise ScenarioInvalid where the utilisation law alone says that a service cannot bear the load."""
     for name, scenario in scenarios.items():
         if scenario.transient:
             continue
         for service, busy in expected[name].items():
             if busy >= 1:
+                which = "" if name == AS_WRITTEN else f" ({name})"
                 said = (
-                    f"the load is {busy:.0%} of what {service} bears ({name}): there is no steady state to wait for; "
+                    f"the load is {busy:.0%} of what {service} bears{which}: there is no steady state to wait for; "
                     "more instances or capacity are needed, a lower load, or transient: true"
                 )
                 raise ScenarioInvalid(said, [Problem(f"services.{service}", "load.above_capacity", said)])

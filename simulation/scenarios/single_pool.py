@@ -16,6 +16,7 @@ import numpy as np
 
 from orchestration.domain.calling.policy import ROUND_ROBIN, ServicePolicy
 from orchestration.domain.limits import DEFAULTS, MICROSECONDS
+from simulation.arrivals.closed import ClosedUsers
 from simulation.arrivals.processes import Arrivals, all_times
 from simulation.pools.waiting import waits
 from simulation.service_models.distributions import Distribution
@@ -50,7 +51,7 @@ def pool_of(scenario: Scenario, world: WorldModel) -> SinglePool | None:
         return None
     workload, service = world.workloads[0], world.services[0]
     definition = next(each for each in scenario.workflows if each["id"] == workload.workflow)
-    if not hasattr(workload.load, "pieces") or not _one_call(definition, service.name) or not _plain(service):
+    if isinstance(workload.load, ClosedUsers) or not _one_call(definition, service.name) or not _plain(service):
         return None
     step, policy = definition["steps"][0], service.policy
     graph = world.graphs[workload.workflow].definition

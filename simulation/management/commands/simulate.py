@@ -15,11 +15,15 @@ from orchestration.domain.errors import DocumentInvalid
 from simulation.checks.catalogue import CHECKS, SEED, run
 from simulation.checks.recordings import recorded_workflows
 from simulation.checks.table import as_lines, as_markdown
+from simulation.experiments import arguments as experiments
+from simulation.experiments.asking import answer, experiment_named
 from simulation.scenarios.report import page_of
 from simulation.scenarios.running import run_scenario
 from simulation.scenarios.text import lines_of
 
 RECORDINGS = "recorded-workflows"
+BAR = 30
+"""Signs of a progress bar."""
 
 
 class Command(BaseCommand):
@@ -42,6 +46,7 @@ class Command(BaseCommand):
             "--recordings", type=Path, help="a folder of recorded workflows (WfFormat 1.5), for --validate"
         )
         parser.add_argument("--markdown", action="store_true", help="print the checks' table as documentation shows it")
+        experiments.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do what is asked. Raises CommandError for a scenario that cannot be simulated."""
@@ -58,6 +63,8 @@ class Command(BaseCommand):
             raise CommandError("--replications is at least 2: one alone has no interval")
         try:
             document = parse_document(file.read_bytes())
+            if self._experiment(document, file, seed, options):
+                return
             result = run_scenario(
                 document,
                 folder=file.parent,
@@ -71,6 +78,7 @@ class Command(BaseCommand):
         except DocumentInvalid as error:
             lines = [f"  {each.path or 'the document'}: {each.message}" for each in error.problems]
             raise CommandError("\n".join([f"{file} cannot be simulated:", *lines])) from error
+        self._progress_over()
         if options["json"]:
             self.stdout.write(json.dumps(result.as_json()))
         else:
@@ -81,9 +89,37 @@ class Command(BaseCommand):
         if not result.kept:
             raise SystemExit(1)
 
+    def _experiment(self, document: Any, file: Path, seed: int, options: dict[str, Any]) -> bool:
+        """Answer the experiment that is asked for; return False if none is."""
+        name = experiments.experiment_name(options)
+        asked = experiments.experiment_of(options) if name is None else experiment_named(document, name)
+        if asked is None:
+            return False
+        found = answer(
+            document,
+            asked,
+            folder=file.parent,
+            seed=seed,
+            replications=options["replications"],
+            jobs=options["jobs"],
+            progress=self._progress,
+        )
+        self._progress_over()
+        self.stdout.write(json.dumps(found.as_json()) if options["json"] else "\n".join(found.lines()))
+        if options["report"] is not None:
+            options["report"].write_text(found.page(), encoding="utf-8")
+        if not found.kept:
+            raise SystemExit(1)
+        return True
+
     def _progress(self, done: int, of: int) -> None:
         if self.stderr.isatty():
-            self.stderr.write(f"\r{done} of {of} replications", ending="\n" if done == of else "")
+            full = done * BAR // of
+            self.stderr.write(f"\r[{'#' * full}{'.' * (BAR - full)}] {done} of {of} replications ", ending="")
+
+    def _progress_over(self) -> None:
+        if self.stderr.isatty():
+            self.stderr.write("")
 
     def _validate(self, seed: int, options: dict[str, Any]) -> None:
         names = [each.strip() for each in options["only"].split(",") if each.strip()] or [*CHECKS, RECORDINGS]
