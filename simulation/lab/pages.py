@@ -168,7 +168,7 @@ def act_on_run(request: HttpRequest, viewer: Viewer, run_id: UUID) -> HttpRespon
                 "name": found.summary.name,
                 "by": viewer.name,
             }
-            back = reverse("lab:scenario", args=[operations.save_scenario(**given).scenario_id])
+            back = reverse("lab:scenario", args=[operations.save_scenario(team_id=viewer.team_id, **given).scenario_id])
     except OrchestrationError as error:
         return _told(request, back, error.message)
     return HttpResponseRedirect(back)

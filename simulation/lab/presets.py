@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .loads import scaled
+from orchestration.domain.errors import DocumentInvalid
+from simulation.experiments.places import at_load
 
 MOST_SERVICES = 6
 """Services that changes are offered of."""
@@ -34,8 +35,8 @@ def _presets(document: dict[str, Any]) -> Iterator[Preset]:
         ("load-double", "Twice the load", 2),
     ):
         try:
-            patch = {"workloads": scaled(document, factor)["workloads"]}
-        except (KeyError, TypeError):
+            patch = {"workloads": at_load(document, factor)["workloads"]}
+        except (LookupError, TypeError, DocumentInvalid):
             break
         yield Preset(name, words, patch, "The load")
     services = document.get("services")

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from simulation.arrivals.closed import ClosedUsers
+from simulation.experiments.knee import knee_of
 from simulation.scenarios.batches import outcome_of
 from simulation.scenarios.building import AS_WRITTEN
 from simulation.scenarios.running import Plan, concluded
@@ -19,7 +20,6 @@ from simulation.scenarios.summary import summarise
 from simulation.statistics.comparison import CANNOT_TELL, FAIL, PASS
 from simulation.world.world import Outcome, WorldModel
 
-from .knee import knee_of
 from .plan import read, worlds_of
 from .states import LOAD
 
@@ -118,5 +118,5 @@ def _knee(points: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
         figures = next(iter(point["workloads"].values()))["figures"]
         if "mean" in figures and point["offered"] > 0 and figures["mean"]["mean"] > 0:
             told.append((point["offered"], figures["mean"]["mean"]))
-    found = knee_of(told)
-    return None if found is None else {"load": found[0], "mean": found[1]}
+    found = knee_of([load for load, _ in told], [latency for _, latency in told])
+    return None if found is None else {"load": found.load, "mean": found.latency}
