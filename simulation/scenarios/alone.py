@@ -48,8 +48,10 @@ def refuse_impossible(scenario: Scenario, world: WorldModel, *, seed: int) -> No
 def _alone(world: WorldModel, workload: Workload, promised: float, seed: int) -> tuple[float, int]:
     """Return the share of executions that are in time one after another, and how many were looked at."""
     one_user = replace(workload, load=ClosedUsers(1, Fixed(promised / EXECUTIONS)))
-    services = tuple(replace(each, outages=(), slowness=None) for each in world.services)
-    quiet = replace(world, services=services, workloads=(one_user,), horizon=EXECUTIONS * promised, slowness={})
+    services = tuple(replace(each, outages=(), slowness=None, deploys=()) for each in world.services)
+    quiet = replace(
+        world, services=services, workloads=(one_user,), horizon=EXECUTIONS * promised, slowness={}, cluster=None
+    )
     found = simulate(quiet, seed=seed).workloads[workload.name]
     # The one that was cut off by the end counts as late if it began long before.
     count = found.times.size + found.overdue

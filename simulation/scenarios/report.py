@@ -7,6 +7,7 @@ from html import escape
 from simulation.figures import intervals, over_time
 
 from .building import seconds
+from .cluster_summary import cluster_pictures
 from .running import Result
 from .text import lines_of
 
@@ -38,6 +39,9 @@ def page_of(result: Result) -> str:
             found = outcome.workloads[workload.name]
             horizon = seconds(result.scenario.horizon)
             parts.append(over_time(found.ended_at, found.good, horizon, f"completed, {name}, first replication"))
+    for name, outcome in result.last.items():
+        label = f"{name}, first replication"
+        parts.append(cluster_pictures(outcome.cluster, seconds(result.scenario.horizon), label))
     text = escape("\n".join(lines_of(result)))
     parts.append(f"<h2>All figures</h2><pre>{text}</pre>")
     head = f'<meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'

@@ -14,6 +14,7 @@ from simulation.statistics.warmup import average_series, mser5
 from simulation.world.world import Outcome, WorldModel
 
 from .building import seconds
+from .cluster_summary import ClusterSummary, cluster_json, cluster_summary
 from .language import Scenario, Slo, calls_in
 
 PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
@@ -25,6 +26,8 @@ NOT_MODELLED = (
     "parking: an execution that waits keeps its worker's slot",
     "several workers' own views of a circuit, a budget or a limit: all share one gate",
     "times that depend on a call's input, or on how many calls an instance serves",
+    "on nodes: contention for anything but CPU, which is shared as it was when a call began",
+    "on nodes: failures of the network between them, and calls to a lost node that hang instead of being refused",
 )
 """What every result says that it leaves out."""
 
@@ -79,6 +82,7 @@ class Summary:
     judgements: list[Judgement]
     bottleneck: str
     notes: list[str] = field(default_factory=list)
+    cluster: ClusterSummary | None = None
 
 
 def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequence[Outcome]) -> Summary:
@@ -96,6 +100,7 @@ def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequen
         worker_busy=workers,
         judgements=[judged for slo in scenario.slos for judged in _judge(slo, by_name[slo.workload])],
         bottleneck=_bottleneck(services, workers),
+        cluster=cluster_summary(outcomes),
     )
     summary.notes.extend(_notes(summary, scenario))
     return summary
@@ -222,6 +227,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         ],
         "bottleneck": summary.bottleneck,
         "notes": summary.notes,
+        "cluster": cluster_json(summary.cluster),
     }
 
 

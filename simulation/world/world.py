@@ -18,8 +18,12 @@ from orchestration.domain.run.state import NOTIFIER
 from simulation.streams import Floats, Streams
 
 from . import faults
+from .cluster import Cluster
+from .cluster_figures import ClusterFigures, figures_of
+from .cluster_models import BOUNDLESS, ClusterModel
 from .load import Source, Workload
 from .models import ServiceModel, Slowness, WorkersModel
+from .relocating import Relocating
 from .service import Service
 from .shell import Execution, Shell
 from .workers import Workers
@@ -41,6 +45,7 @@ class WorldModel:
     horizon: float
     workers: WorkersModel | None = None
     slowness: Mapping[str, Slowness] = field(default_factory=dict)
+    cluster: ClusterModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class Outcome:
     entries: int
     worker_busy: float
     waiting: int
+    cluster: ClusterFigures | None = None
 
 
 class World:
@@ -97,7 +103,12 @@ class World:
         streams = Streams(seed, replication)
         self.shell = Shell(model.graphs)
         self.workers = None if model.workers is None else Workers(model.workers, self.shell)
-        self.services = {each.name: Service(each, self.shell, streams) for each in model.services}
+        nodes = model.cluster
+        if nodes is None and any(each.deploys for each in model.services):
+            nodes = BOUNDLESS
+        placed = nodes is not None
+        self.services = {each.name: Service(each, self.shell, streams, placed=placed) for each in model.services}
+        self.cluster = None if nodes is None else Cluster(nodes, self.services, self.shell)
         self.sources = {each.name: Source(each, self.shell, self.workers, streams) for each in model.workloads}
         self._by_prefix = {source.prefix: source for source in self.sources.values()}
         self.shell.calls = self
@@ -160,6 +171,12 @@ class World:
         for name, spells in self.model.slowness.items():
             struck = [each for each in self.services.values() if each.model.slowness == name]
             shell.env.process(faults.slowness(shell, struck, spells, streams.generator(f"slowness:{name}")))
+        if self.cluster is not None:
+            relocating = Relocating(self.cluster)
+            relocating.begin()
+            for failures in self.cluster.model.failures:
+                for node in failures.nodes:
+                    shell.env.process(relocating.failing(node, failures, streams.generator(f"node:{node}")))
 
     def _outcome(self, length: int) -> Outcome:
         workers = self.workers
@@ -171,22 +188,24 @@ class World:
             entries=self.shell.entries,
             worker_busy=busy,
             waiting=0 if workers is None else workers.waiting,
+            cluster=None if self.cluster is None else figures_of(self.cluster, self.shell.now - length, self.shell.now),
         )
 
     def _service(self, service: Service, length: int) -> ServiceFigures:
         for station in service.stations:
             station.measure(self.shell.now)
-        served = sum(each.served for each in service.stations)
-        places = sum(each.full_capacity for each in service.stations)
-        spent = sum(each.spent for each in service.stations)
+        stations = [*service.stations, *service.retired]
+        served = sum(each.served for each in stations)
+        places = sum(each.places_area for each in stations)
+        spent = sum(each.spent for each in stations)
         return ServiceFigures(
             attempts=service.attempts,
             failed=service.failed,
             timed_out=service.timed_out,
             refused=service.refused,
             postponed=dict(service.postponed),
-            busy=sum(each.busy_area for each in service.stations) / (length * places),
-            inside=sum(each.inside_area for each in service.stations) / length,
+            busy=sum(each.busy_area for each in stations) / max(1, places),
+            inside=sum(each.inside_area for each in stations) / length,
             arrivals=served * MICROSECONDS / length,
             time=spent / served / MICROSECONDS if served else 0.0,
         )
