@@ -26,6 +26,7 @@ from simulation.world.standing import Standing
 from simulation.world.world import WorldModel
 
 from . import language
+from .cluster_building import cluster_of, on_nodes
 from .language import Scenario, ScenarioInvalid, parse_scenario
 from .standing import secrets_in, standing_of
 
@@ -61,11 +62,19 @@ def world_of(scenario: Scenario, folder: Path) -> WorldModel:
         definition = parse_definition(each)
         graphs[definition.id] = Graph.compile(definition)
     workers = scenario.workers
+    services = tuple(_service(name, each) for name, each in scenario.services.items())
     return WorldModel(
         graphs=graphs,
-        services=tuple(_service(name, each) for name, each in scenario.services.items()),
+        services=services,
+        cluster=cluster_of(scenario, services),
         workloads=tuple(
-            Workload(each.name, each.workflow, _load(each.arrivals, f"workloads[{place}].arrivals", folder), each.input)
+            Workload(
+                each.name,
+                each.workflow,
+                _load(each.arrivals, f"workloads[{place}].arrivals", folder),
+                each.input,
+                each.priority,
+            )
             for place, each in enumerate(scenario.workloads)
         ),
         horizon=seconds(scenario.horizon),
@@ -126,6 +135,7 @@ def _service(name: str, given: language.ServiceOf) -> ServiceModel:
         policy=None if given.policy is None else parse_policy(given.policy),
         line=seconds(given.line),
         output=given.output,
+        **on_nodes(given),
     )
 
 

@@ -15,10 +15,21 @@ from pydantic.json_schema import GenerateJsonSchema
 from orchestration.domain.calling.policy import parse_policy
 from orchestration.domain.definition import parse_definition
 from orchestration.domain.definition.shape import shape_problems
-from orchestration.domain.definition.values import Duration
+from orchestration.domain.definition.values import Cpu, Duration
 from orchestration.domain.documents import check_value, join_path
 from orchestration.domain.errors import DocumentInvalid, Problem
 
+from .cluster_language import (
+    CapacityOf,
+    ConstraintsOf,
+    DeployOf,
+    DrainOf,
+    NodeOutageOf,
+    NodesOf,
+    PlacementOf,
+    RebalancingOf,
+    cluster_problems,
+)
 from .experiments import ExperimentOf
 from .scoring import RecordedOf
 from .standing import StandingOf
@@ -227,6 +238,12 @@ class ServiceOf(_Part):
     policy: dict[str, Any] | None = Field(default_factory=dict)
     line: Duration = 500_000
     output: dict[str, Any] = Field(default_factory=dict)
+    needs: CapacityOf | None = None
+    constraints: ConstraintsOf | None = None
+    demand: Cpu = 0
+    start_up: Duration = 0
+    minimum: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    deploys: tuple[DeployOf, ...] = Field(default=(), strict=False)
 
 
 class WorkersOf(_Part):
@@ -248,12 +265,13 @@ class SlownessOf(_Part):
 
 
 class WorkloadOf(_Part):
-    """Executions of a workflow, and when they start."""
+    """Executions of a workflow, and when they start; `priority` (0 goes first) is the workflow's own where silent."""
 
     name: Name
     workflow: str
     arrivals: ArrivalsOf
     input: dict[str, Any] = Field(default_factory=dict)
+    priority: Annotated[int, Field(ge=0, le=9)] | None = None
 
 
 class Slo(_Part):
@@ -300,6 +318,11 @@ class Scenario(_Part):
     services: dict[str, ServiceOf]
     workers: WorkersOf | None = None
     slowness: dict[Name, SlownessOf] = Field(default_factory=dict)
+    nodes: dict[Name, NodesOf] = Field(default_factory=dict)
+    placement: PlacementOf = PlacementOf()
+    rebalancing: RebalancingOf | None = None
+    node_outages: tuple[NodeOutageOf, ...] = Field(default=(), strict=False)
+    drains: tuple[DrainOf, ...] = Field(default=(), strict=False)
     slos: tuple[Slo, ...] = Field(default=(), strict=False)
     variants: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     until_sure: SureOf | None = None
@@ -321,7 +344,7 @@ def parse_scenario(document: Any) -> Scenario:
         locations = [each["loc"] for each in error.errors(include_url=False) if each["type"] != "too_short"]
         told = zip(locations, shape_problems(error), strict=False)
         raise _invalid([Problem(_path(document, where), each.code, _said(each)) for where, each in told]) from None
-    problems = [*_inner(scenario), *_references(scenario)]
+    problems = [*_inner(scenario), *_references(scenario), *cluster_problems(scenario)]
     if problems:
         raise _invalid(problems)
     return scenario

@@ -12,6 +12,8 @@ from simulation.pages import again, html_of, page
 from simulation.statistics.comparison import CANNOT_TELL, FAIL, PASS
 from simulation.statistics.intervals import Interval
 
+from .building import seconds
+from .cluster_summary import cluster_pictures
 from .forecasting import Forecast
 from .running import Result
 from .summary import NOT_MODELLED, Judgement, Summary
@@ -31,6 +33,9 @@ def page_of(result: Result) -> str:
     forecasts = [(each.name, each.forecast) for each in result.summaries if each.forecast is not None]
     if forecasts:
         parts.append(f"<h2>Under way</h2>{html_of([_under_way(name, forecast) for name, forecast in forecasts])}")
+    for name, outcome in result.last.items():
+        label = f"{name}, first replication"
+        parts.append(cluster_pictures(outcome.cluster, seconds(result.scenario.horizon), label))
     if result.differences:
         parts.append(f"<h2>Variants</h2>{html_of([_differences(result)])}")
     text = escape("\n".join(lines_of(result)))

@@ -14,6 +14,7 @@ from simulation.statistics.warmup import average_series, mser5
 from simulation.world.world import Outcome, WorldModel
 
 from .building import AS_WRITTEN, seconds
+from .cluster_summary import ClusterSummary, cluster_json, cluster_summary
 from .forecasting import Forecast, forecast
 from .language import Scenario, Slo, calls_in
 from .scoring import Score, scores
@@ -27,6 +28,8 @@ NOT_MODELLED = (
     "parking: an execution that waits keeps its worker's slot",
     "several workers' own views of a circuit, a budget or a limit: all share one gate",
     "times that depend on a call's input, or on how many calls an instance serves",
+    "on nodes: contention for anything but CPU, which is shared as it was when a call began",
+    "on nodes: failures of the network between them, and calls to a lost node that hang instead of being refused",
 )
 """What every result says that it leaves out."""
 
@@ -83,6 +86,7 @@ class Summary:
     notes: list[str] = field(default_factory=list)
     forecast: Forecast | None = None
     scores: list[Score] = field(default_factory=list)
+    cluster: ClusterSummary | None = None
 
 
 def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequence[Outcome]) -> Summary:
@@ -102,6 +106,7 @@ def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequen
         bottleneck=_bottleneck(services, workers),
         forecast=forecast(outcomes, seconds(scenario.horizon)),
         scores=scores(scenario.recorded, outcomes, seconds(scenario.horizon)) if name == AS_WRITTEN else [],
+        cluster=cluster_summary(outcomes),
     )
     summary.notes.extend(_notes(summary, scenario))
     return summary
@@ -230,6 +235,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "notes": summary.notes,
         "forecast": None if summary.forecast is None else summary.forecast.as_json(),
         "scores": [each.as_json() for each in summary.scores],
+        "cluster": cluster_json(summary.cluster),
     }
 
 

@@ -9,6 +9,7 @@ from simulation.statistics.comparison import CANNOT_TELL
 from simulation.statistics.intervals import Interval
 
 from . import forecasting, scoring
+from .cluster_summary import cluster_lines
 from .running import Result
 from .summary import NOT_MODELLED, Judgement, Summary
 
@@ -50,6 +51,7 @@ def _summary(summary: Summary, expected: dict[str, float]) -> Iterator[str]:
         yield f"    {'guides':18} busy {guides}; L = λW within {service.little:.2%}"
     if summary.worker_busy is not None:
         yield f"  workers busy         {told('busy', summary.worker_busy)}"
+    yield from cluster_lines(summary.cluster)
     yield f"  bottleneck: {summary.bottleneck}"
     yield from (f"  {_judgement(each)}" for each in summary.judgements)
     if summary.forecast is not None:

@@ -21,12 +21,16 @@ from .workers import Workers
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Executions of `workflow` with `input`, by open arrivals or by closed users."""
+    """Executions of `workflow` with `input`, by open arrivals or by closed users.
+
+    `priority` (0 goes first) is whose turn it is among those that wait to begin; None: the workflow's own.
+    """
 
     name: str
     workflow: str
     load: Arrivals | ClosedUsers
     input: Mapping[str, Any] = field(default_factory=dict)
+    priority: int | None = None
 
 
 class Source:
@@ -44,6 +48,8 @@ class Source:
         self.prefix = f"{streams.root}/{streams.replication}/{workload.name}"
         self.begun_at = shell.now
         self._input = dict(workload.input)
+        own = shell.graphs[workload.workflow].definition.config.priority
+        self._priority = own if workload.priority is None else workload.priority
         self._arrived: dict[str, int] = {}
         self._users: dict[str, int] = {}
         self._streams = streams
@@ -103,7 +109,11 @@ class Source:
         self._arrived[execution_id] = self._shell.now
         if user is not None:
             self._users[execution_id] = user
+        priority = self._priority
         if self._workers is None:
-            self._shell.start(self.workload.workflow, execution_id, self._input, job=job)
-        else:
-            self._workers.admit(lambda: self._shell.start(self.workload.workflow, execution_id, self._input, job=job))
+            self._shell.start(self.workload.workflow, execution_id, self._input, job=job, priority=priority)
+            return
+        self._workers.admit(
+            lambda: self._shell.start(self.workload.workflow, execution_id, self._input, job=job, priority=priority),
+            priority,
+        )

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestration.domain.calling.policy import DEFAULT_POLICY, ServicePolicy
+from orchestration.domain.capacity.vector import NOTHING, Capacity
+from orchestration.domain.placement.fleet import NO_CONSTRAINTS, Constraints
 from simulation.service_models.distributions import Distribution
+
+from .cluster_models import Deploy
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,10 @@ class ServiceModel:
     one instance; beyond it is answered 503 at once. `skips_expired`: who gave up waiting is not served.
     `policy` None: there is no gate, calls are made whatever happens. `line` is how long a call that meets a rate or
     concurrency limit waits before it is put off (seconds; the site's `calling_line_seconds`).
+
+    On nodes, an instance `needs` so much and is placed by its `constraints`; a call that is served wants `demand`
+    millicores. A new instance serves after `start_up` seconds; below `minimum` running ones none is moved or replaced
+    before another one serves.
     """
 
     name: str
@@ -74,6 +82,12 @@ class ServiceModel:
     policy: ServicePolicy | None = DEFAULT_POLICY
     line: float = 0.5
     output: Mapping[str, Any] = field(default_factory=dict)
+    needs: Capacity = NOTHING
+    constraints: Constraints = NO_CONSTRAINTS
+    demand: int = 0
+    start_up: float = 0.0
+    minimum: int = 0
+    deploys: tuple[Deploy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,9 +127,11 @@ class Shell:
 
     # Executions
 
-    def start(self, workflow: str, execution_id: str, given: dict[str, Any], *, job: int = 0) -> Execution:
-        """Start an execution as soon as `max_concurrent` allows, and return it."""
-        execution = self._create(workflow, execution_id, given, depth=0, job=job)
+    def start(
+        self, workflow: str, execution_id: str, given: dict[str, Any], *, job: int = 0, priority: int | None = None
+    ) -> Execution:
+        """Start an execution as soon as `max_concurrent` allows, by priority (the workflow's own), and return it."""
+        execution = self._create(workflow, execution_id, given, depth=0, job=job, priority=priority)
         self._admit(workflow)
         return execution
 
@@ -168,7 +170,16 @@ class Shell:
             if execution.run.waits_for_event(event.topic):
                 self.tell(execution, event)
 
-    def _create(self, workflow: str, execution_id: str, given: dict[str, Any], *, depth: int, job: int) -> Execution:
+    def _create(
+        self,
+        workflow: str,
+        execution_id: str,
+        given: dict[str, Any],
+        *,
+        depth: int,
+        job: int,
+        priority: int | None = None,
+    ) -> Execution:
         graph = self.graphs[workflow]
         run = Run(
             graph,
@@ -184,7 +195,8 @@ class Shell:
             execution.journal = []
         self._created += 1
         self.executions[execution_id] = execution
-        heappush(self._pending[workflow], (graph.definition.config.priority, execution.created, execution))
+        rank = graph.definition.config.priority if priority is None else priority
+        heappush(self._pending[workflow], (rank, execution.created, execution))
         return execution
 
     def _admit(self, workflow: str) -> None:

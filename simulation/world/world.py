@@ -19,8 +19,12 @@ from orchestration.domain.run.state import NOTIFIER
 from simulation.streams import Floats, Streams
 
 from . import faults
+from .cluster import Cluster
+from .cluster_figures import ClusterFigures, figures_of
+from .cluster_models import BOUNDLESS, ClusterModel
 from .load import Source, Workload
 from .models import ServiceModel, Slowness, WorkersModel
+from .relocating import Relocating
 from .service import Service
 from .shell import EPOCH, Execution, Shell
 from .standing import Resumed, ResumedFigures, Standing
@@ -45,6 +49,7 @@ class WorldModel:
     slowness: Mapping[str, Slowness] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     standing: Standing | None = None
+    cluster: ClusterModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Outcome:
     waiting: int
     open_over_time: tuple[int, ...] = ()
     resumed: ResumedFigures | None = None
+    cluster: ClusterFigures | None = None
 
 
 class World:
@@ -112,7 +118,12 @@ class World:
             service_timeouts=_timeouts(model),
         )
         self.workers = None if model.workers is None else Workers(model.workers, self.shell)
-        self.services = {each.name: Service(each, self.shell, streams) for each in model.services}
+        nodes = model.cluster
+        if nodes is None and any(each.deploys for each in model.services):
+            nodes = BOUNDLESS
+        placed = nodes is not None
+        self.services = {each.name: Service(each, self.shell, streams, placed=placed) for each in model.services}
+        self.cluster = None if nodes is None else Cluster(nodes, self.services, self.shell)
         self.sources = {each.name: Source(each, self.shell, self.workers, streams) for each in model.workloads}
         self._by_prefix = {source.prefix: source for source in self.sources.values()}
         self.shell.calls = self
@@ -186,6 +197,12 @@ class World:
         for name, spells in self.model.slowness.items():
             struck = [each for each in self.services.values() if each.model.slowness == name]
             shell.env.process(faults.slowness(shell, struck, spells, streams.generator(f"slowness:{name}")))
+        if self.cluster is not None:
+            relocating = Relocating(self.cluster)
+            relocating.begin()
+            for failures in self.cluster.model.failures:
+                for node in failures.nodes:
+                    shell.env.process(relocating.failing(node, failures, streams.generator(f"node:{node}")))
 
     def _outcome(self, length: int) -> Outcome:
         workers = self.workers
@@ -199,6 +216,7 @@ class World:
             waiting=0 if workers is None else workers.waiting,
             open_over_time=tuple(self.open_over_time),
             resumed=None if self.resumed is None else self.resumed.figures(),
+            cluster=None if self.cluster is None else figures_of(self.cluster, self.shell.now - length, self.shell.now),
         )
 
     def _count_open(self) -> None:
@@ -208,17 +226,18 @@ class World:
     def _service(self, service: Service, length: int) -> ServiceFigures:
         for station in service.stations:
             station.measure(self.shell.now)
-        served = sum(each.served for each in service.stations)
-        places = sum(each.full_capacity for each in service.stations)
-        spent = sum(each.spent for each in service.stations)
+        stations = [*service.stations, *service.retired]
+        served = sum(each.served for each in stations)
+        places = sum(each.places_area for each in stations)
+        spent = sum(each.spent for each in stations)
         return ServiceFigures(
             attempts=service.attempts,
             failed=service.failed,
             timed_out=service.timed_out,
             refused=service.refused,
             postponed=dict(service.postponed),
-            busy=sum(each.busy_area for each in service.stations) / (length * places),
-            inside=sum(each.inside_area for each in service.stations) / length,
+            busy=sum(each.busy_area for each in stations) / max(1, places),
+            inside=sum(each.inside_area for each in stations) / length,
             arrivals=served * MICROSECONDS / length,
             time=spent / served / MICROSECONDS if served else 0.0,
         )
