@@ -47,7 +47,8 @@ class WorldModel:
 class WorkloadFigures:
     """What became of a workload's executions that ended, by job: times from arrival to end and instants, in seconds.
 
-    `open` had not ended at the end; of these `overdue` had begun before the last twentieth of the time.
+    `open` had not ended at the end; of these `overdue` had begun before the last twentieth of the time. Each job whose
+    times are here stands for `every`: 1 unless there were more than a workload keeps (see `load.MOST_KEPT`).
     """
 
     offered: int
@@ -56,6 +57,17 @@ class WorkloadFigures:
     times: Floats
     ended_at: Floats
     good: Floats
+    every: int = 1
+
+    @property
+    def ended(self) -> int:
+        """Return how many ended; where not all were kept, to within `every`."""
+        return self.times.size * self.every
+
+    @property
+    def completed(self) -> float:
+        """Return how many completed; where not all were kept, by the share of those that were."""
+        return float(self.good.sum()) * self.every
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +126,7 @@ class World:
         gc.set_threshold(*COLLECTIONS)
         try:
             for piece in range(1, pieces + 1):
-                self.shell.env.run(until=begin + length * piece // pieces)
+                self.shell.env.pass_until(begin + length * piece // pieces)
                 if stop():
                     break
         finally:
@@ -209,4 +221,5 @@ def _workload(source: Source, now: int) -> WorkloadFigures:
         times=(ended - arrived) / MICROSECONDS,
         ended_at=(ended - source.begun_at) / MICROSECONDS,
         good=np.frombuffer(bytes(source.good), dtype=np.uint8)[order].astype(np.float64),
+        every=source.every,
     )
