@@ -11,7 +11,8 @@ import numpy as np
 from simulation.statistics.comparison import CANNOT_TELL, FAIL, more_to_tell, verdict
 from simulation.statistics.intervals import Interval, enough_for, mean_interval, percentile
 from simulation.statistics.warmup import average_series, mser5
-from simulation.world.world import Outcome, WorldModel
+from simulation.streams import Floats
+from simulation.world.world import Outcome, WorkloadFigures, WorldModel
 
 from .building import AS_WRITTEN, seconds
 from .cluster_summary import ClusterSummary, cluster_json, cluster_summary
@@ -114,15 +115,15 @@ def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequen
 
 def _workload(name: str, scenario: Scenario, outcomes: Sequence[Outcome]) -> WorkloadSummary:
     found = [outcome.workloads[name] for outcome in outcomes]
-    series = [each.times for each in found]
+    series = _alike(found)
     dropped, steady = 0, True
     if not scenario.transient:
         warm_up = mser5(average_series(series))
         dropped, steady = warm_up.dropped, warm_up.steady
     kept = [each[dropped:] for each in series]
     values: dict[str, list[float]] = {
-        "throughput": [each.times.size / seconds(scenario.horizon) for each in found],
-        "completed": [float(each.good.sum()) / max(1, each.offered - each.open + each.overdue) for each in found],
+        "throughput": [each.ended / seconds(scenario.horizon) for each in found],
+        "completed": [each.completed / max(1, each.offered - each.open + each.overdue) for each in found],
         "overdue at the end": [float(each.overdue) for each in found],
     }
     too_few = []
@@ -135,6 +136,12 @@ def _workload(name: str, scenario: Scenario, outcomes: Sequence[Outcome]) -> Wor
             too_few.append(word)
     figures = {word: mean_interval(each) for word, each in values.items()}
     return WorkloadSummary(name, figures, values, dropped, steady, tuple(too_few))
+
+
+def _alike(found: Sequence[WorkloadFigures]) -> list[Floats]:
+    """Return the times of each replication, job by job: of all the same jobs, where some kept fewer than others."""
+    most = max(each.every for each in found)
+    return [each.times[:: most // each.every] for each in found]
 
 
 def _service(name: str, world: WorldModel, outcomes: Sequence[Outcome]) -> ServiceSummary:

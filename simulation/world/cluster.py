@@ -14,14 +14,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping
 
-from simpy.events import Event as Happening
-
 from orchestration.domain.lifecycle import ACTIVE
 from orchestration.domain.limits import MICROSECONDS
 from orchestration.domain.placement.fleet import OFFLINE, Fleet, Instance
 from orchestration.domain.placement.placing import place
 
 from . import faults
+from .clock import Later
 from .cluster_models import ClusterModel
 from .host import Host
 from .service import Service
@@ -143,7 +142,7 @@ class Cluster:
             self.start(newcomer, node, at_once=at_once)
         self._note_unplaced()
 
-    def _started(self, happening: Happening) -> None:
+    def _started(self, happening: Later) -> None:
         instance_id: str = happening._value
         node = self.fleet.node_of(instance_id)
         if node is None or self.hosts[node].down or instance_id in self.stations:
@@ -199,7 +198,7 @@ class Cluster:
             self.fleet.change_node(node, state=state)
             self.place_waiting()
 
-    def _again(self, happening: Happening) -> None:
+    def _again(self, happening: Later) -> None:
         instance_id: str = happening._value
         node, station = self.fleet.node_of(instance_id), self.stations.get(instance_id)
         if node is None or self.hosts[node].down:

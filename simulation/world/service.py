@@ -12,8 +12,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from simpy.events import Event as Happening
-
 from orchestration.domain import facts
 from orchestration.domain.balancing import better_of_two, in_turn, least_loaded, usable
 from orchestration.domain.calling.answers import NOT_HEARD, SUCCESS, Answer, answer_of
@@ -29,6 +27,7 @@ from orchestration.domain.limits import MICROSECONDS
 from simulation.streams import Streams
 
 from .attempts import AttemptDraws, place_of, remaining
+from .clock import Later
 from .host import Host
 from .line import Line
 from .models import Failures, ServiceModel
@@ -96,7 +95,7 @@ class Service:
             self._begin(execution, command, None)
             return
         line = self._line
-        if len(line) and line.takes(None):
+        if line.waiting and line.takes(None):
             line.wait(execution, command, None)
             return
         decision = self._ask(command)
@@ -171,7 +170,8 @@ class Service:
         assert gate is not None
         if not self._usable:
             return gate.nobody(f"none of the {len(self.stations)} instances may be called", now)
-        gate.somebody(now)
+        if gate.is_without:
+            gate.somebody(now)
         number = command.number
         return admit(gate, _CALLS[number] if number < len(_CALLS) else Call(number), now)
 
@@ -220,12 +220,12 @@ class Service:
             time *= station.pace * station.host.begun(self.model.demand, now)
         self._shell.after(round(time), self._done, work)
 
-    def _refuse(self, happening: Happening) -> None:
+    def _refuse(self, happening: Later) -> None:
         work, error = happening._value
         if work.awaited:
             self._end(work, error)
 
-    def _done(self, happening: Happening) -> None:
+    def _done(self, happening: Later) -> None:
         work: Work = happening._value
         station, now = work.station, self._now()
         if station.host is not None and not self._served(station, work, now):
@@ -273,7 +273,7 @@ class Service:
         if gate is None or work.go is None:
             return
         answered(gate, work.go, answer, now)
-        if len(self._line):
+        if self._line.waiting:
             self._shell.after(0, self._call_forward)
         if answer.failed and is_outlier(load, gate.policy.outliers):
             load.failures = 0
@@ -282,10 +282,10 @@ class Service:
             if leave_out(load, rules, out=out, of=len(self.stations), time=rules.eject_for, now=now):
                 self._out_until = max(self._out_until, load.out_until)
 
-    def _call_forward(self, _: Happening) -> None:
+    def _call_forward(self, _: Later) -> None:
         self._line.call_forward()
 
-    def _tell(self, happening: Happening) -> None:
+    def _tell(self, happening: Later) -> None:
         execution, told = happening._value
         self._shell.tell(execution, told)
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from simpy import Environment
 
 from orchestration.domain.commands import StartAttempt
 from orchestration.domain.errors import StepError
@@ -19,6 +18,7 @@ from orchestration.domain.run.state import NOTIFIER
 from simulation.streams import Floats, Streams
 
 from . import faults
+from .clock import Clock
 from .cluster import Cluster
 from .cluster_figures import ClusterFigures, figures_of
 from .cluster_models import BOUNDLESS, ClusterModel
@@ -56,7 +56,8 @@ class WorldModel:
 class WorkloadFigures:
     """What became of a workload's executions that ended, by job: times from arrival to end and instants, in seconds.
 
-    `open` had not ended at the end; of these `overdue` had begun before the last twentieth of the time.
+    `open` had not ended at the end; of these `overdue` had begun before the last twentieth of the time. Each job whose
+    times are here stands for `every`: 1 unless there were more than a workload keeps (see `load.MOST_KEPT`).
     """
 
     offered: int
@@ -65,6 +66,17 @@ class WorkloadFigures:
     times: Floats
     ended_at: Floats
     good: Floats
+    every: int = 1
+
+    @property
+    def ended(self) -> int:
+        """Return how many ended; where not all were kept, to within `every`."""
+        return self.times.size * self.every
+
+    @property
+    def completed(self) -> float:
+        """Return how many completed; where not all were kept, by the share of those that were."""
+        return float(self.good.sum()) * self.every
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +125,7 @@ class World:
         begin = EPOCH if model.standing is None else model.standing.at
         self.shell = Shell(
             model.graphs,
-            env=Environment(initial_time=begin),
+            env=Clock(initial_time=begin),
             secrets=model.secrets,
             service_timeouts=_timeouts(model),
         )
@@ -145,7 +157,7 @@ class World:
         gc.set_threshold(*COLLECTIONS)
         try:
             for piece in range(1, pieces + 1):
-                self.shell.env.run(until=begin + length * piece // pieces)
+                self.shell.env.pass_until(begin + length * piece // pieces)
                 self._count_open()
                 if stop():
                     break
@@ -260,6 +272,7 @@ def _workload(source: Source, now: int) -> WorkloadFigures:
         times=(ended - arrived) / MICROSECONDS,
         ended_at=(ended - source.begun_at) / MICROSECONDS,
         good=np.frombuffer(bytes(source.good), dtype=np.uint8)[order].astype(np.float64),
+        every=source.every,
     )
 
 

@@ -24,6 +24,7 @@ from simulation.scenarios.running import Result, run_scenario
 from simulation.scenarios.stopping import add_stopping, stopping_rule, time_limit
 from simulation.scenarios.sure import run_until_sure
 from simulation.scenarios.text import lines_of
+from simulation.speed import Footprint, footprints, speeds
 
 BAR = 30
 """Signs of a progress bar."""
@@ -49,6 +50,10 @@ class Command(BaseCommand):
             "--recordings", type=Path, help="a folder of recorded workflows (WfFormat 1.5), for --validate"
         )
         recorded.add_arguments(parser)
+        parser.add_argument("--speed", action="store_true", help="say how many steps a second one core simulates here")
+        parser.add_argument(
+            "--memory", type=int, metavar="STEPS", help="say what memory one world of so many steps needs"
+        )
         parser.add_argument("--markdown", action="store_true", help="print the checks' table as documentation shows it")
         add_stopping(parser)
         experiments.add_arguments(parser)
@@ -60,6 +65,8 @@ class Command(BaseCommand):
             self._validate(seed, options)
         elif recorded.asked(options):
             self._from_recorded(seed, options)
+        elif options["speed"] or options["memory"] is not None:
+            self._measure(options)
         elif options["file"] is None:
             raise CommandError("name a scenario file, or say --validate")
         else:
@@ -140,6 +147,27 @@ class Command(BaseCommand):
     def _progress_over(self) -> None:
         if self.stderr.isatty():
             self.stderr.write("")
+
+    def _measure(self, options: dict[str, Any]) -> None:
+        found: dict[str, Any] = {}
+        if options["speed"]:
+            found["steps_per_s"] = {
+                str(each.length): {"median": round(each.median), "best": round(each.best)} for each in speeds()
+            }
+        if options["memory"] is not None:
+            if options["memory"] < 1_000:
+                raise CommandError("--memory is at least 1000 steps")
+            points: list[Footprint] = []
+            rate = footprints(options["memory"], points.append)
+            found["memory"] = [{"steps": each.steps, "mib": round(each.memory, 1)} for each in points]
+            found["memory_steps_per_s"] = round(rate)
+        if options["json"]:
+            self.stdout.write(json.dumps(found))
+            return
+        for length, rates in found.get("steps_per_s", {}).items():
+            self.stdout.write(f"{length:>3} steps: {rates['median']:>9,} steps/s, at best {rates['best']:,}")
+        for point in found.get("memory", ()):
+            self.stdout.write(f"{point['steps']:>12,} steps: {point['mib']:7.1f} MiB")
 
     def _validate(self, seed: int, options: dict[str, Any]) -> None:
         names = [each.strip() for each in options["only"].split(",") if each.strip()] or NAMES
