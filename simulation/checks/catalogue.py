@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from . import limits, methods, pools, queues, storms
+from . import limits, methods, pools, queues, searches, storms
 from .table import Check
 
 SEED = 20261126
@@ -26,6 +26,8 @@ CHECKS: dict[str, Callable[[int], Iterator[Check]]] = {
     "token-bucket": limits.token_bucket,
     "day-and-night": limits.day_and_night,
     "staffing": limits.staffing,
+    "cheapest": searches.cheapest,
+    "knee": searches.knee,
     "retry-quota": limits.retry_quota,
     "coverage": methods.coverage,
     "coverage-of-batch-means": methods.coverage_of_batch_means,
