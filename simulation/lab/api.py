@@ -17,8 +17,8 @@ from orchestration.api.operation import ApiView, operation
 from orchestration.api.shapes import Instant, ProblemError, Shape
 
 from . import operations, queries
+from .document import document_of
 from .operations import SEEDS
-from .plan import document_of
 from .prefill import text_of
 
 SimulationId = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
