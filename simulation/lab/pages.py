@@ -21,8 +21,8 @@ from orchestration.domain.errors import DocumentInvalid, NotFound, Orchestration
 from orchestration.engine import queries as engine
 
 from . import operations, queries
+from .document import document_of
 from .form import ScenarioForm, changed, form_of, told_elsewhere
-from .plan import document_of
 from .prefill import blank, calls_of, prefill, text_of
 from .run_page import run_page, run_row
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import orjson
 
-from orchestration.domain.documents import parse_document
 from orchestration.domain.errors import Problem
 from simulation.arrivals.closed import ClosedUsers
 from simulation.scenarios.batches import NOWHERE, outcome_as_json, outcome_of
@@ -27,6 +26,7 @@ from simulation.scenarios.running import Plan, planned
 from simulation.scenarios.single_pool import pool_of, serve
 from simulation.world.world import World, WorldModel
 
+from .document import document_of
 from .loads import BUSY, factors_for, load_of, point
 from .states import COMPARE, LOAD
 
@@ -50,15 +50,6 @@ def read(text: str) -> Plan:
     document = document_of(text)
     _refuse_files(variants_of(document))
     return planned(document, folder=NOWHERE)
-
-
-def document_of(text: str) -> dict[str, Any]:
-    """Return the document of a scenario's text. Raises DocumentInvalid."""
-    document = parse_document(text)
-    if not isinstance(document, dict):
-        said = "a scenario is an object: `scenario: my-name` and what else it says"
-        raise ScenarioInvalid(said, [Problem("", "value.type", said)])
-    return document
 
 
 def _refuse_files(scenarios: Mapping[str, Scenario]) -> None:

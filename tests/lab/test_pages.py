@@ -13,6 +13,7 @@ from django.contrib.staticfiles import finders
 from django.test import Client
 
 from simulation.lab import claims, operations, queries, telling
+from simulation.lab.document import document_of
 from simulation.lab.models import SimulationRun
 from simulation.lab.plan import factors_from, run_batch
 from simulation.lab.prefill import blank, text_of
@@ -131,8 +132,6 @@ def test_it_simulates_what_stands_in_the_fields_and_in_the_file(operator: Client
     response = posted(operator, "/lab/new", 302, act="run", seed="42", **given)
     run = queries.get_run(team_id=team_id, run_id=response.headers["Location"].rpartition("/")[2])
     assert run.seed == 42
-    from simulation.lab.plan import document_of
-
     document = document_of(run.text)
     assert document["workloads"][0]["arrivals"]["per_second"] == 2
     assert document["slos"][0] == {"workload": "orders", "completed": 0.9, "p95": "2s"}
