@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from . import limits, methods, pools, queues, storms
+from . import limits, methods, pools, queues, seeds, storms
 from .table import Check
 
 SEED = 20261126
@@ -27,6 +27,7 @@ CHECKS: dict[str, Callable[[int], Iterator[Check]]] = {
     "day-and-night": limits.day_and_night,
     "staffing": limits.staffing,
     "retry-quota": limits.retry_quota,
+    "single-seeds": seeds.single_seeds,
     "coverage": methods.coverage,
     "coverage-of-batch-means": methods.coverage_of_batch_means,
     "paired-luck": methods.paired_luck,

@@ -14,6 +14,7 @@ from simulation.statistics.warmup import average_series, mser5
 from simulation.world.world import Outcome, WorldModel
 
 from .building import seconds
+from .bursty import notes_on_traces
 from .language import Scenario, Slo, calls_in
 
 PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
@@ -98,6 +99,7 @@ def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequen
         bottleneck=_bottleneck(services, workers),
     )
     summary.notes.extend(_notes(summary, scenario))
+    summary.notes.extend(notes_on_traces(world))
     return summary
 
 

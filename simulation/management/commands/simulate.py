@@ -43,6 +43,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--recordings", type=Path, help="a folder of recorded workflows (WfFormat 1.5), for --validate"
         )
+        parser.add_argument("--data", type=Path, help="the folder of the recordings that a scenario names (its own)")
         parser.add_argument("--markdown", action="store_true", help="print the checks' table as documentation shows it")
         experiments.add_arguments(parser)
 
@@ -65,7 +66,7 @@ class Command(BaseCommand):
                 return
             result = run_scenario(
                 document,
-                folder=file.parent,
+                folder=options["data"] or file.parent,
                 seed=seed,
                 replications=options["replications"],
                 jobs=options["jobs"],
@@ -96,7 +97,7 @@ class Command(BaseCommand):
         found = answer(
             document,
             asked,
-            folder=file.parent,
+            folder=options["data"] or file.parent,
             seed=seed,
             replications=options["replications"],
             jobs=options["jobs"],
