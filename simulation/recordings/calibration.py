@@ -7,8 +7,9 @@ with two or three recordings several sets of numbers explain them equally well, 
 taken. This is the maximum a posteriori estimate for lognormal makespans (Bishop, Pattern Recognition and Machine
 Learning, 2006, 3.3).
 
-What is usual comes from the documentation of HTCondor and DAGMan and from a gigabit link; how far from it is still usual,
-and the platform's form, were chosen with all recordings in sight. Left out is only what the three numbers are fitted to.
+What is usual comes from the documentation of HTCondor and DAGMan and from a gigabit link; how far from it is still
+usual, and the platform's form, were chosen with all recordings in sight. Left out is what the three numbers are fitted
+to, and no more.
 
 The numbers are looked for on a lattice of eighth powers of two, from fixed starting points to the best neighbour until
 none is better, so the same recordings give the same numbers on every machine. Only training recordings are asked how

@@ -19,8 +19,8 @@ from simulation.world.world import Outcome, WorldModel, simulate
 from .alone import refuse_impossible
 from .building import AS_WRITTEN, variants_of, world_of
 from .language import Scenario, ScenarioInvalid
-from .single_pool import SinglePool, pool_of, serve
 from .recordings import with_recordings
+from .single_pool import SinglePool, pool_of, serve
 from .summary import NOT_MODELLED, Summary, all_kept, as_json, expected_loads, summarise
 
 Progress = Callable[[int, int], None]

@@ -70,7 +70,7 @@ def test_it_is_never_done_before_the_critical_path_and_the_work_allow(recorded, 
 
 def test_it_adds_up_what_a_platform_costs():
     two = RecordedWorkflow("two", (RecordedTask((), 10.0, 10**9), RecordedTask((), 20.0, 0)), (1, 1), 100.0)
-    # The submit host takes 3 + 8 s for the first and 3 s more for the second, which waits 5 s and works 20 s and a half.
+    # The submit host takes 3 + 8 s for the first and 3 s more for the second, which waits 5 s and works 30 s.
     overheads = Overheads(latency=5.0, dispatch=3.0, transfer=8.0, stretch=0.5)
     assert simulated_makespan(two, overheads) == 3 + 8 + 3 + 5 + 30
 
