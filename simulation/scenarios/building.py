@@ -224,7 +224,7 @@ def _recorded(folder: Path, file: str | None, column: str) -> list[float]:
         raise ValueError("a trace has times, or a file of them")
     path = folder / file
     if not path.is_file():
-        raise ValueError(f"there is no file {file} beside the scenario")
+        raise ValueError(f"there is no file {file} beside the scenario, nor in the folder that --data names")
     with path.open(encoding="utf-8", newline="") as lines:
         rows = csv.DictReader(lines)
         if column not in (rows.fieldnames or ()):

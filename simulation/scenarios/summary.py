@@ -15,6 +15,7 @@ from simulation.streams import Floats
 from simulation.world.world import Outcome, WorkloadFigures, WorldModel
 
 from .building import AS_WRITTEN, seconds
+from .bursty import notes_on_traces
 from .cluster_summary import ClusterSummary, cluster_json, cluster_summary
 from .forecasting import Forecast, forecast
 from .language import Scenario, Slo, calls_in
@@ -110,6 +111,7 @@ def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequen
         cluster=cluster_summary(outcomes),
     )
     summary.notes.extend(_notes(summary, scenario))
+    summary.notes.extend(notes_on_traces(world))
     return summary
 
 

@@ -19,6 +19,7 @@ from simulation.checks.table import as_lines, as_markdown
 from simulation.experiments import arguments as experiments
 from simulation.experiments.asking import answer, experiment_named
 from simulation.management import recorded
+from simulation.scenarios.recordings import with_recordings
 from simulation.scenarios.report import page_of
 from simulation.scenarios.running import Result, run_scenario
 from simulation.scenarios.stopping import add_stopping, stopping_rule, time_limit
@@ -54,6 +55,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--memory", type=int, metavar="STEPS", help="say what memory one world of so many steps needs"
         )
+        parser.add_argument("--data", type=Path, help="the folder of the recordings that a scenario names (its own)")
         parser.add_argument("--markdown", action="store_true", help="print the checks' table as documentation shows it")
         add_stopping(parser)
         experiments.add_arguments(parser)
@@ -109,7 +111,12 @@ class Command(BaseCommand):
 
     def _result(self, document: Any, file: Path, seed: int, options: dict[str, Any]) -> Result:
         rule = stopping_rule(document, options)
-        rest: Any = {"folder": file.parent, "seed": seed, "jobs": options["jobs"], "progress": self._progress}
+        rest: Any = {
+            "folder": options["data"] or file.parent,
+            "seed": seed,
+            "jobs": options["jobs"],
+            "progress": self._progress,
+        }
         if rule is None:
             return run_scenario(document, replications=options["replications"], **rest)
         limit = time_limit(options)
@@ -122,10 +129,11 @@ class Command(BaseCommand):
         asked = experiments.experiment_of(options) if name is None else experiment_named(document, name)
         if asked is None:
             return False
+        folder = options["data"] or file.parent
         found = answer(
-            document,
+            with_recordings(document, folder),
             asked,
-            folder=file.parent,
+            folder=folder,
             seed=seed,
             replications=options["replications"],
             jobs=options["jobs"],
