@@ -60,7 +60,6 @@ def read_history(*, team_id: int, workflow: str, since: int, until: int, cap: in
         until=until,
         arrivals=np.array(starts.instants, dtype=np.int64),
         executions=executions,
-        definitions=found,
         graphs={key: Graph.compile(parse_definition(each)) for key, each in found.items()},
         current=current,
         registered=registered_services(team_id=team_id),

@@ -11,6 +11,7 @@ waiting.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from heapq import heappush, heappushpop
 
@@ -20,7 +21,13 @@ from simulation.streams import Floats
 
 from .dependence import NOTABLE, Correlation, Instants, correlation, loads
 
-MOST_PLACES = 256
+MOST_PLACES = 1024
+MOST_TRACED = 4_000
+"""Calls that numbers of places are tried on."""
+
+MOST_TRIED = 16
+"""Numbers of places that are tried from the smallest possible one on."""
+
 MOST_IMPOSSIBLE = 0.02
 """Share of calls that may come out with no time of service: the instants are the platform's, not the service's."""
 
@@ -49,16 +56,30 @@ def infer_places(began: Instants, ended: Instants) -> Places:
     found = correlation(load, whole)
     if found is None or not found.notable or found.rho < 0:
         return Places(found, None, most, whole)
-    for count in range(1, min(most, MOST_PLACES) + 1):
+    count = _explaining(began, ended, whole, load, min(most, MOST_PLACES))
+    service = whole if count is None else np.maximum(service_times(began, ended, count), 0.0)
+    return Places(found, count, most, service)
+
+
+def _explaining(began: Instants, ended: Instants, whole: Floats, load: Floats, most: int) -> int | None:
+    """Return the smallest number of places, at most `most`, that explains how the times grow with load; None: none."""
+    # Calls in a row from the middle: what their places are the others' are.
+    order = np.argsort(began, kind="stable")
+    first = max(0, (order.size - MOST_TRACED) // 2)
+    chosen = order[first : first + MOST_TRACED]
+    began, ended, whole, load = began[chosen], ended[chosen], whole[chosen], load[chosen]
+
+    def possible(count: int) -> bool:
+        return float((service_times(began, ended, count) <= 0.02 * whole).mean()) <= MOST_IMPOSSIBLE
+
+    # With more places every time is longer, so what is possible stays so.
+    least = bisect_left(range(1, most + 1), True, key=possible) + 1
+    for count in range(least, min(least + MOST_TRIED, most + 1)):
         service = service_times(began, ended, count)
-        impossible = float((service <= 0.02 * whole).mean())
-        waited = float((service < 0.98 * whole).mean())
-        if impossible > MOST_IMPOSSIBLE:
-            continue
         left = correlation(load, service)
-        if waited >= LEAST_BUSY and (left is None or abs(left.rho) < NOTABLE):
-            return Places(found, count, most, np.maximum(service, 0.0))
-    return Places(found, None, most, whole)
+        if float((service < 0.98 * whole).mean()) >= LEAST_BUSY and (left is None or abs(left.rho) < NOTABLE):
+            return count
+    return None
 
 
 def service_times(began: Instants, ended: Instants, places: int) -> Floats:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ PLENTY = 10_000
 class History:
     """What was recorded of one workflow from `since` to `until` (microseconds), with the executions that it started.
 
-    `definitions` and `graphs` are by (workflow, revision); `current` are the definitions that run now, by workflow.
+    `graphs` are by (workflow, revision); `current` are the definitions that run now, by workflow.
     `arrivals` are the instants of all starts, `executions` those that were read: `cap` at most, in blocks spread
     evenly.
     """
@@ -44,7 +43,6 @@ class History:
     until: int
     arrivals: Instants
     executions: Sequence[Recorded]
-    definitions: Mapping[tuple[str, int], Mapping[str, Any]]
     graphs: Mapping[tuple[str, int], Graph]
     current: Mapping[str, Mapping[str, Any]]
     registered: Mapping[str, Registered]
@@ -249,8 +247,3 @@ def _name(text: str) -> str:
 
 def _instant(at: int) -> str:
     return format_instant(at)
-
-
-def as_datetime(at: int) -> datetime:
-    """Return microseconds as an aware datetime."""
-    return datetime.fromtimestamp(at / MICROSECONDS, UTC)

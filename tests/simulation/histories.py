@@ -53,7 +53,6 @@ def history_of(model, definition, *, seed=3, registered=None):
         until=world.shell.now,
         arrivals=np.array([each.created for each in executions], dtype=np.int64),
         executions=executions,
-        definitions={("work", 1): definition},
         graphs={("work", 1): model.graphs["work"]},
         current={"work": definition},
         registered=registered or {},

