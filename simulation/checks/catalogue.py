@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from . import limits, methods, pools, queues, searches, storms
+from . import limits, methods, pools, queues, searches, seeds, storms
 from .table import Check
 
 SEED = 20261126
@@ -29,6 +29,7 @@ CHECKS: dict[str, Callable[[int], Iterator[Check]]] = {
     "cheapest": searches.cheapest,
     "knee": searches.knee,
     "retry-quota": limits.retry_quota,
+    "single-seeds": seeds.single_seeds,
     "coverage": methods.coverage,
     "coverage-of-batch-means": methods.coverage_of_batch_means,
     "paired-luck": methods.paired_luck,

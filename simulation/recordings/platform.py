@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from orchestration.domain.calling.policy import LEAST_CONNECTIONS, Breaker, ServicePolicy
+from orchestration.domain.calling.policy import Breaker, ServicePolicy
 from orchestration.domain.definition import parse_definition
 from orchestration.domain.graph import Graph
 from orchestration.domain.limits import LIMITS
@@ -31,7 +31,7 @@ SUBMIT_HOST, MACHINES, WORKLOAD = "submit-host", "machines", "recording"
 LEAST_TIME = 60.0
 """A world lasts at least so long (seconds), however short the recording is."""
 
-_POLICY = ServicePolicy(balance=LEAST_CONNECTIONS, breaker=Breaker(enabled=False))
+_POLICY = ServicePolicy(balance="least-connections", breaker=Breaker(enabled=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def slots_of(recorded: RecordedWorkflow) -> int:
 def world_of(recorded: RecordedWorkflow, overheads: Overheads) -> WorldModel:
     """Return the world in which a recorded workflow runs once, on its machines."""
     definition = parse_definition(definition_of(recorded, overheads))
-    submissions = {_name(place): Fixed(overheads.submission(task)) for place, task in enumerate(recorded.tasks)}
-    works = {_name(place): Fixed(overheads.work(task)) for place, task in enumerate(recorded.tasks)}
+    submissions = {name: Fixed(time) for name, time in submission_times(recorded, overheads).items()}
+    works = {name: Fixed(time) for name, time in work_times(recorded, overheads).items()}
     return WorldModel(
         graphs={definition.id: Graph.compile(definition)},
         services=(
@@ -97,22 +97,39 @@ def simulated_makespan(recorded: RecordedWorkflow, overheads: Overheads) -> floa
     return float(found.times[0])
 
 
-def definition_of(recorded: RecordedWorkflow, overheads: Overheads) -> dict[str, Any]:
+def submission_times(recorded: RecordedWorkflow, overheads: Overheads, *, workflow: str = WORKLOAD) -> dict[str, float]:
+    """Return the seconds that each method of the submit host takes: one for each task of `workflow`."""
+    return {_method(workflow, place): overheads.submission(task) for place, task in enumerate(recorded.tasks)}
+
+
+def work_times(recorded: RecordedWorkflow, overheads: Overheads, *, workflow: str = WORKLOAD) -> dict[str, float]:
+    """Return the seconds that each method of the machines takes: one for each task of `workflow`."""
+    return {_method(workflow, place): overheads.work(task) for place, task in enumerate(recorded.tasks)}
+
+
+def definition_of(
+    recorded: RecordedWorkflow,
+    overheads: Overheads,
+    *,
+    workflow: str = WORKLOAD,
+    parallel_limit: int = LIMITS.parallel_limit,
+) -> dict[str, Any]:
     """Return the workflow definition: for each task its submission, its wait and its work, in the tasks' order."""
     bound = _bound(recorded, overheads)
     steps: list[dict[str, Any]] = []
     for place, task in enumerate(recorded.tasks):
         name = _name(place)
-        submit = {"id": f"{name}-submit", "dependencies": [_name(parent) for parent in task.parents]}
-        steps.append(submit | _call(SUBMIT_HOST, name, bound))
-        ready = submit["id"]
+        method = _method(workflow, place)
+        ready = f"{name}-submit"
+        submit: dict[str, Any] = {"id": ready, "dependencies": [_name(parent) for parent in task.parents]}
+        steps.append(submit | _call(SUBMIT_HOST, method, bound))
         if overheads.latency:
-            wait = {"id": f"{name}-wait", "type": "delay", "duration": overheads.latency, "dependencies": [ready]}
-            steps.append(wait)
-            ready = wait["id"]
-        steps.append({"id": name, "dependencies": [ready]} | _call(MACHINES, name, bound))
-    config = {"timeout": bound, "parallel_limit": LIMITS.parallel_limit}
-    return {"id": "recording", "name": recorded.name, "config": config, "steps": steps, "output": {}}
+            wait = f"{name}-wait"
+            steps.append({"id": wait, "type": "delay", "duration": overheads.latency, "dependencies": [ready]})
+            ready = wait
+        steps.append({"id": name, "dependencies": [ready]} | _call(MACHINES, method, bound))
+    config = {"timeout": bound, "parallel_limit": parallel_limit}
+    return {"id": workflow, "name": recorded.name, "config": config, "steps": steps, "output": {}}
 
 
 def _call(service: str, method: str, timeout: float) -> dict[str, Any]:
@@ -121,6 +138,10 @@ def _call(service: str, method: str, timeout: float) -> dict[str, Any]:
 
 def _name(place: int) -> str:
     return f"t{place + 1}"
+
+
+def _method(workflow: str, place: int) -> str:
+    return f"{workflow}-{_name(place)}"
 
 
 def _bound(recorded: RecordedWorkflow, overheads: Overheads) -> float:

@@ -7,11 +7,14 @@ from html import escape
 
 from simulation.blocks import Block, Picture, Said, Table
 from simulation.charts import Line, bars, curves
-from simulation.figures import intervals
+from simulation.figures import bands, intervals
 from simulation.pages import again, html_of, page
 from simulation.statistics.comparison import CANNOT_TELL, FAIL, PASS
 from simulation.statistics.intervals import Interval
 
+from .building import seconds
+from .cluster_summary import cluster_pictures
+from .forecasting import Forecast
 from .running import Result
 from .summary import NOT_MODELLED, Judgement, Summary
 from .text import lines_of, told
@@ -27,6 +30,12 @@ def page_of(result: Result) -> str:
         parts.append(f"<h2>Workload {escape(workload.name)}</h2>")
         parts.append(html_of([*_percentiles(result, place), *_spread(result, place), *_over_time(result, place)]))
     parts.append(f"<h2>Resources</h2>{html_of(list(_resources(result)))}")
+    forecasts = [(each.name, each.forecast) for each in result.summaries if each.forecast is not None]
+    if forecasts:
+        parts.append(f"<h2>Under way</h2>{html_of([_under_way(name, forecast) for name, forecast in forecasts])}")
+    for name, outcome in result.last.items():
+        label = f"{name}, first replication"
+        parts.append(cluster_pictures(outcome.cluster, seconds(result.scenario.horizon), label))
     if result.differences:
         parts.append(f"<h2>Variants</h2>{html_of([_differences(result)])}")
     text = escape("\n".join(lines_of(result)))
@@ -37,6 +46,14 @@ def page_of(result: Result) -> str:
     count = result.summaries[0].replications
     command = f"manage.py simulate scenario.json --replications {count} --seed {result.seed}"
     return page(result.scenario.scenario, [*parts, again(result.document, result.seed, command)])
+
+
+def _under_way(name: str, found: Forecast) -> Picture:
+    levels = [[each.low, each.middle, each.high] for each in found.open]
+    label = f"Open executions, {name}: the middle replication and nine tenths of them"
+    rows = tuple((f"{at:.0f}", *(f"{level:.0f}" for level in row)) for at, row in zip(found.at, levels, strict=True))
+    table = Table("Open executions", ("after (s)", "low", "middle", "high"), rows)
+    return Picture(label, bands(found.at[-1], [list(each) for each in zip(*levels, strict=True)], label), table)
 
 
 def _promises(result: Result) -> Iterator[Block]:

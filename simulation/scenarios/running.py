@@ -19,6 +19,7 @@ from simulation.world.world import Outcome, WorldModel, simulate
 from .alone import refuse_impossible
 from .building import AS_WRITTEN, seconds, variants_of, world_of
 from .language import Scenario, ScenarioInvalid
+from .recordings import with_recordings
 from .shapes import Shape, shape_of
 from .single_pool import SinglePool, pool_of, serve
 from .summary import NOT_MODELLED, Summary, all_kept, as_json, expected_loads, summarise
@@ -64,6 +65,7 @@ class Result:
                 for name, rows in self.shapes.items()
             },
             "not_modelled": list(NOT_MODELLED),
+            "provenance": self.scenario.provenance,
         }
 
 
@@ -118,7 +120,7 @@ class Plan:
 
 def planned(document: dict[str, Any], *, folder: Path) -> Plan:
     """Return the plan of a scenario and its variants. Raises ScenarioInvalid for what cannot be simulated."""
-    scenarios = variants_of(document)
+    scenarios = variants_of(with_recordings(document, folder))
     worlds = {name: world_of(each, folder) for name, each in scenarios.items()}
     expected = {name: expected_loads(scenarios[name], world) for name, world in worlds.items()}
     return Plan(scenarios, worlds, expected, document)
@@ -194,7 +196,7 @@ def one_replication(text: bytes, folder: str, name: str, seed: int, replication:
 
 @lru_cache(maxsize=256)
 def _world(text: bytes, folder: str, name: str) -> tuple[WorldModel, SinglePool | None]:
-    scenario = variants_of(orjson.loads(text))[name]
+    scenario = variants_of(with_recordings(orjson.loads(text), Path(folder)))[name]
     world = world_of(scenario, Path(folder))
     return world, pool_of(scenario, world)
 

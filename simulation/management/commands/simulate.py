@@ -6,26 +6,27 @@ import json
 import math
 import time
 from argparse import ArgumentParser
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from orchestration.domain.documents import parse_document
-from orchestration.domain.errors import DocumentInvalid
-from simulation.checks.catalogue import CHECKS, SEED, run
-from simulation.checks.recordings import recorded_workflows
+from orchestration.domain.errors import DocumentInvalid, OrchestrationError
+from simulation.checks.catalogue import SEED
+from simulation.checks.making import NAMES, make
 from simulation.checks.table import as_lines, as_markdown
 from simulation.experiments import arguments as experiments
 from simulation.experiments.asking import answer, experiment_named
+from simulation.management import recorded
+from simulation.scenarios.recordings import with_recordings
 from simulation.scenarios.report import page_of
 from simulation.scenarios.running import Result, run_scenario
 from simulation.scenarios.stopping import add_stopping, stopping_rule, time_limit
 from simulation.scenarios.sure import run_until_sure
 from simulation.scenarios.text import lines_of
+from simulation.speed import Footprint, footprints, speeds
 
-RECORDINGS = "recorded-workflows"
 BAR = 30
 """Signs of a progress bar."""
 
@@ -45,10 +46,16 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument("--report", type=Path, help="write a page with pictures to this file")
         parser.add_argument("--validate", action="store_true", help="make all checks and print their table")
-        parser.add_argument("--only", default="", help=f"of the checks only these, by comma: {', '.join(CHECKS)}")
+        parser.add_argument("--only", default="", help=f"of the checks only these, by comma: {', '.join(NAMES)}")
         parser.add_argument(
             "--recordings", type=Path, help="a folder of recorded workflows (WfFormat 1.5), for --validate"
         )
+        recorded.add_arguments(parser)
+        parser.add_argument("--speed", action="store_true", help="say how many steps a second one core simulates here")
+        parser.add_argument(
+            "--memory", type=int, metavar="STEPS", help="say what memory one world of so many steps needs"
+        )
+        parser.add_argument("--data", type=Path, help="the folder of the recordings that a scenario names (its own)")
         parser.add_argument("--markdown", action="store_true", help="print the checks' table as documentation shows it")
         add_stopping(parser)
         experiments.add_arguments(parser)
@@ -58,10 +65,25 @@ class Command(BaseCommand):
         seed = SEED if options["seed"] is None else options["seed"]
         if options["validate"]:
             self._validate(seed, options)
+        elif recorded.asked(options):
+            self._from_recorded(seed, options)
+        elif options["speed"] or options["memory"] is not None:
+            self._measure(options)
         elif options["file"] is None:
             raise CommandError("name a scenario file, or say --validate")
         else:
             self._simulate(options["file"], seed, options)
+
+    def _from_recorded(self, seed: int, options: dict[str, Any]) -> None:
+        try:
+            with recorded.scenario_file(options, seed, self.stdout.write) as file:
+                if file is not None:
+                    self._simulate(file, seed, options)
+        except DocumentInvalid as error:
+            lines = [f"  {each.path}: {each.message}" for each in error.problems]
+            raise CommandError("\n".join([error.message, *lines])) from error
+        except (OrchestrationError, OSError) as error:
+            raise CommandError(str(error)) from error
 
     def _simulate(self, file: Path, seed: int, options: dict[str, Any]) -> None:
         if options["replications"] is not None and options["replications"] < 2:
@@ -89,7 +111,12 @@ class Command(BaseCommand):
 
     def _result(self, document: Any, file: Path, seed: int, options: dict[str, Any]) -> Result:
         rule = stopping_rule(document, options)
-        rest: Any = {"folder": file.parent, "seed": seed, "jobs": options["jobs"], "progress": self._progress}
+        rest: Any = {
+            "folder": options["data"] or file.parent,
+            "seed": seed,
+            "jobs": options["jobs"],
+            "progress": self._progress,
+        }
         if rule is None:
             return run_scenario(document, replications=options["replications"], **rest)
         limit = time_limit(options)
@@ -102,10 +129,11 @@ class Command(BaseCommand):
         asked = experiments.experiment_of(options) if name is None else experiment_named(document, name)
         if asked is None:
             return False
+        folder = options["data"] or file.parent
         found = answer(
-            document,
+            with_recordings(document, folder),
             asked,
-            folder=file.parent,
+            folder=folder,
             seed=seed,
             replications=options["replications"],
             jobs=options["jobs"],
@@ -128,18 +156,35 @@ class Command(BaseCommand):
         if self.stderr.isatty():
             self.stderr.write("")
 
+    def _measure(self, options: dict[str, Any]) -> None:
+        found: dict[str, Any] = {}
+        if options["speed"]:
+            found["steps_per_s"] = {
+                str(each.length): {"median": round(each.median), "best": round(each.best)} for each in speeds()
+            }
+        if options["memory"] is not None:
+            if options["memory"] < 1_000:
+                raise CommandError("--memory is at least 1000 steps")
+            points: list[Footprint] = []
+            rate = footprints(options["memory"], points.append)
+            found["memory"] = [{"steps": each.steps, "mib": round(each.memory, 1)} for each in points]
+            found["memory_steps_per_s"] = round(rate)
+        if options["json"]:
+            self.stdout.write(json.dumps(found))
+            return
+        for length, rates in found.get("steps_per_s", {}).items():
+            self.stdout.write(f"{length:>3} steps: {rates['median']:>9,} steps/s, at best {rates['best']:,}")
+        for point in found.get("memory", ()):
+            self.stdout.write(f"{point['steps']:>12,} steps: {point['mib']:7.1f} MiB")
+
     def _validate(self, seed: int, options: dict[str, Any]) -> None:
-        names = [each.strip() for each in options["only"].split(",") if each.strip()] or [*CHECKS, RECORDINGS]
-        unknown = [each for each in names if each not in CHECKS and each != RECORDINGS]
+        names = [each.strip() for each in options["only"].split(",") if each.strip()] or NAMES
+        unknown = [each for each in names if each not in NAMES]
         if unknown:
-            raise CommandError(f"there is no check {unknown[0]}; there are: {', '.join(CHECKS)}, {RECORDINGS}")
-        checks = list(recorded_workflows(options["recordings"])) if RECORDINGS in names else []
-        names = [each for each in names if each != RECORDINGS]
-        with ProcessPoolExecutor(max_workers=max(1, options["jobs"])) as processes:
-            for place, found in enumerate(processes.map(run, names, [seed] * len(names)), start=1):
-                checks += found
-                if self.stderr.isatty():
-                    self.stderr.write(f"\r{place} of {len(names)} groups", ending="\n" if place == len(names) else "")
+            raise CommandError(f"there is no check {unknown[0]}; there are: {', '.join(NAMES)}")
+        checks = make(
+            names, folder=options["recordings"], seed=seed, jobs=options["jobs"], progress=self._groups_progress
+        )
         if options["json"]:
             self.stdout.write(json.dumps({"checks": [each.as_json() for each in checks]}))
         elif options["markdown"]:
@@ -148,3 +193,7 @@ class Command(BaseCommand):
             self.stdout.write("\n".join(as_lines(checks)))
         if any(each.passed is False for each in checks):
             raise SystemExit(1)
+
+    def _groups_progress(self, done: int, of: int) -> None:
+        if self.stderr.isatty():
+            self.stderr.write(f"\r{done} of {of} groups", ending="\n" if done == of else "")
