@@ -166,4 +166,4 @@ def _neighbours(place: Place, step: int) -> list[Place]:
         [each for each in (amount - step, amount, amount + step) if 0 <= each < len(row)]
         for amount, row in zip(amounts, rows, strict=True)
     ]
-    return [(third, *each) for each in product(*near)]
+    return [(third, latency, dispatch, amount) for latency, dispatch, amount in product(*near)]

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from orchestration.domain.calling.policy import LEAST_CONNECTIONS, Breaker, ServicePolicy
+from orchestration.domain.calling.policy import Breaker, ServicePolicy
 from orchestration.domain.definition import parse_definition
 from orchestration.domain.graph import Graph
 from orchestration.domain.limits import LIMITS
@@ -31,7 +31,7 @@ SUBMIT_HOST, MACHINES, WORKLOAD = "submit-host", "machines", "recording"
 LEAST_TIME = 60.0
 """A world lasts at least so long (seconds), however short the recording is."""
 
-_POLICY = ServicePolicy(balance=LEAST_CONNECTIONS, breaker=Breaker(enabled=False))
+_POLICY = ServicePolicy(balance="least-connections", breaker=Breaker(enabled=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +120,13 @@ def definition_of(
     for place, task in enumerate(recorded.tasks):
         name = _name(place)
         method = _method(workflow, place)
-        submit = {"id": f"{name}-submit", "dependencies": [_name(parent) for parent in task.parents]}
-        steps.append(submit | _call(SUBMIT_HOST, method, bound))
-        ready = submit["id"]
+        ready = f"{name}-submit"
+        parents = [_name(parent) for parent in task.parents]
+        steps.append({"id": ready, "dependencies": parents} | _call(SUBMIT_HOST, method, bound))
         if overheads.latency:
-            wait = {"id": f"{name}-wait", "type": "delay", "duration": overheads.latency, "dependencies": [ready]}
-            steps.append(wait)
-            ready = wait["id"]
+            wait = f"{name}-wait"
+            steps.append({"id": wait, "type": "delay", "duration": overheads.latency, "dependencies": [ready]})
+            ready = wait
         steps.append({"id": name, "dependencies": [ready]} | _call(MACHINES, method, bound))
     config = {"timeout": bound, "parallel_limit": parallel_limit}
     return {"id": workflow, "name": recorded.name, "config": config, "steps": steps, "output": {}}
