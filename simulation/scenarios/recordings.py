@@ -3,8 +3,8 @@
 The file is one in WfFormat 1.5, looked for where all files of a scenario are. What comes of it are a definition, with a
 call of `machines` for each task, and the times of these calls. How many machines there are and how many tasks each
 takes at once stands among the services, `machines: {instances: 2, capacity: 48}`; where it does not, they are those of
-the recording. `latency`, `dispatch`, `transfer` and `stretch` say what the platform adds (see
-`simulation.recordings`); `parallel_limit` is the definition's.
+the recording. `latency`, `dispatch`, `transfer` and `stretch` say what the platform adds (see `simulation.recordings`);
+`parallel_limit` is the definition's.
 """
 
 from __future__ import annotations
