@@ -121,13 +121,8 @@ def definition_of(
         name = _name(place)
         method = _method(workflow, place)
         ready = f"{name}-submit"
-<<<<<<< HEAD
         parents = [_name(parent) for parent in task.parents]
         steps.append({"id": ready, "dependencies": parents} | _call(SUBMIT_HOST, method, bound))
-=======
-        submit: dict[str, Any] = {"id": ready, "dependencies": [_name(parent) for parent in task.parents]}
-        steps.append(submit | _call(SUBMIT_HOST, method, bound))
->>>>>>> main
         if overheads.latency:
             wait = f"{name}-wait"
             steps.append({"id": wait, "type": "delay", "duration": overheads.latency, "dependencies": [ready]})
