@@ -81,7 +81,13 @@ def world_of(scenario: Scenario, folder: Path) -> WorldModel:
         workers=None
         if workers is None
         else WorkersModel(
-            workers.count, workers.slots, seconds(workers.per_entry), seconds(workers.commit), seconds(workers.wake_up)
+            workers.count,
+            workers.slots,
+            **{
+                cost: seconds(getattr(workers, cost))
+                for cost in type(workers).model_fields
+                if cost not in ("count", "slots")
+            },
         ),
         slowness={
             name: Slowness(each.factor, seconds(each.every), seconds(each.lasts))

@@ -247,13 +247,18 @@ class ServiceOf(_Part):
 
 
 class WorkersOf(_Part):
-    """Workers, their slots for executions, and what deciding and committing costs them."""
+    """Workers, their slots for executions, and what they cost, as `manage.py bench --calibrate` measures it."""
 
     count: Whole = 1
     slots: Whole = 500
     per_entry: Duration = 0
     commit: Duration = 0
     wake_up: Duration = 0
+    per_execution: Duration = 0
+    per_call: Duration = 0
+    commit_per_entry: Duration = 0
+    dispatch: Duration = 0
+    linger: Duration = 0
 
 
 class SlownessOf(_Part):

@@ -92,10 +92,13 @@ class ServiceModel:
 
 @dataclass(frozen=True, slots=True)
 class WorkersModel:
-    """`count` workers that hold `slots` executions each, and what deciding costs them.
+    """`count` workers that hold `slots` executions each, and what taking up, deciding, calling and committing costs.
 
-    `per_entry` is the worker's own time for a journal entry (seconds; one loop each, so it queues), `commit` until the
-    entries are written, `wake_up` until an idle worker notices new work.
+    `per_execution`, `per_entry` and `per_call` are the worker's own time (seconds; one loop each, so it queues) for an
+    execution that it takes up, a journal entry, a call. A commit takes `commit` and `commit_per_entry` for each entry
+    in it; a worker makes one at a time, of all that waits. `dispatch` is until a worker that is awake notices a new
+    execution, `wake_up` until one does when none is: they sleep `linger` after the last execution ended.
+    `manage.py bench --calibrate` measures all of them.
     """
 
     count: int = 1
@@ -103,3 +106,8 @@ class WorkersModel:
     per_entry: float = 0.0
     commit: float = 0.0
     wake_up: float = 0.0
+    per_execution: float = 0.0
+    per_call: float = 0.0
+    commit_per_entry: float = 0.0
+    dispatch: float = 0.0
+    linger: float = 0.0

@@ -37,8 +37,9 @@ class Execution:
     """One execution and what its shell keeps for it. `job` counts those that were not started by another one, from 0;
     it is -1 for those that were.
 
-    `attempt` is what `parent` waits under. `work` is what a model of calls keeps per attempt that is under way.
-    `under_way` has the beginnings of attempts that were so when the simulation began, and are yet to go on.
+    `attempt` is what `parent` waits under. `taken_up`: its worker has been charged for taking it up. `work` is what a
+    model of calls keeps per attempt that is under way. `under_way` has the beginnings of attempts that were so when the
+    simulation began, and are yet to go on.
     """
 
     run: Run
@@ -52,7 +53,7 @@ class Execution:
     started: int | None = None
     armed: int | None = None
     timer: Later | None = None
-    held: bool = False
+    taken_up: bool = False
     work: dict[str, Any] = field(default_factory=dict)
     under_way: dict[str, int] = field(default_factory=dict)
     journal: list[Event] | None = None
@@ -71,9 +72,10 @@ class Calls(Protocol):
 class Workers(Protocol):
     """What it costs to decide."""
 
-    def decided(self, execution: Execution, entries: int, then: Callable[[], None] | None) -> bool:
-        """Take note of a decision of `entries` entries; return True if `then` (None: nothing) may be done at once.
+    def decided(self, execution: Execution, entries: int, calls: int, then: Callable[[], None] | None) -> bool:
+        """Take note of a decision of `entries` entries that leads to `calls` calls.
 
+        Return True if `then` (None: nothing) may be done at once.
         Otherwise it is called once the entries are committed.
         """
 
@@ -222,16 +224,21 @@ class Shell:
         elif wake_at is not None and wake_at <= now:
             message = f"{execution.workflow} {execution.id} wants to decide again at once, without news"
             raise InvariantViolated(message)
-        if commands and (
-            self.workers is None or self.workers.decided(execution, len(events), self._later(execution, commands))
-        ):
-            self._carry_out(execution, commands)
+        if self.workers is None:
+            if commands:
+                self._carry_out(execution, commands)
+        elif events or commands:
+            self._charge(self.workers, execution, len(events), commands)
         if wake_at is not None and (execution.armed is None or wake_at < execution.armed):
             execution.armed = wake_at
             execution.timer = self.after(wake_at - now, self._wake, (execution, wake_at))
 
-    def _later(self, execution: Execution, commands: list[Command]) -> Callable[[], None]:
-        return lambda: self._carry_out(execution, commands)
+    def _charge(self, workers: Workers, execution: Execution, entries: int, commands: list[Command]) -> None:
+        """Have the workers do what a decision costs, and its commands after that."""
+        calls = sum(type(command) is StartAttempt for command in commands)
+        then = (lambda: self._carry_out(execution, commands)) if commands else None
+        if workers.decided(execution, entries, calls, then) and commands:
+            self._carry_out(execution, commands)
 
     def _wake(self, happening: Later) -> None:
         # A timer that moved further away stays where it was, and is set anew when it goes off: most of them are the

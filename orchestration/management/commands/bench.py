@@ -17,6 +17,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from orchestration.domain.errors import OrchestrationError
+from orchestration.management.bench.calibrating import calibrate, lines_of
 from orchestration.management.bench.figures import Figures, summary
 from orchestration.management.bench.history import fill
 from orchestration.management.bench.profiling import flame_graph
@@ -43,6 +44,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the workload and its size."""
         parser.add_argument("--workload", choices=sorted(RUNS), default="throughput")
+        parser.add_argument(
+            "--calibrate", action="store_true", help="measure the costs of the simulator's workers, and compare"
+        )
+        parser.add_argument("--out", type=Path, metavar="FILE", help="with --calibrate: write the workers block there")
         parser.add_argument("--http", action="store_true", help="each step is a POST of 200 bytes to a local service")
         parser.add_argument("--executions", type=int, help="executions in a run (chain 50, throughput 1000, start 50)")
         parser.add_argument("--steps", type=int, help="steps of an execution (10; fanout 1000)")
@@ -61,6 +66,9 @@ class Command(BaseCommand):
         """Measure. Raise CommandError for bad numbers and for a run that did not complete."""
         if not settings.DATABASE_URL and not options["here"] and SCRATCH not in os.environ:
             raise SystemExit(self._in_scratch())
+        if options["calibrate"]:
+            self._calibrate(options)
+            return
         workload = self._workload(options)
         if min(workload.executions, workload.steps, options["workers"], options["repeat"]) < 1:
             raise CommandError("--executions, --steps, --workers and --repeat are at least 1")
@@ -75,6 +83,20 @@ class Command(BaseCommand):
         except OrchestrationError as error:
             raise CommandError(str(error)) from error
         self._say(workload, options, runs)
+
+    def _calibrate(self, options: dict[str, Any]) -> None:
+        if min(options["workers"], options["repeat"]) < 1:
+            raise CommandError("--workers and --repeat are at least 1")
+        call_command("migrate", verbosity=0, interactive=False)
+        try:
+            with running_site(workers=options["workers"], http=True) as site:
+                warm_up(site, Workload(name="throughput", executions=1, steps=10, http=True))
+                found = calibrate(site, workers=options["workers"], rounds=options["repeat"], told=self.stderr.write)
+        except OrchestrationError as error:
+            raise CommandError(str(error)) from error
+        if options["out"]:
+            options["out"].write_text(found.block(), encoding="utf-8")
+        self.stdout.write(found.as_json() if options["json"] else "\n".join(lines_of(found)))
 
     def _in_scratch(self) -> int:
         # The settings name the database file, so another process must read them with another directory.
