@@ -10,6 +10,8 @@ from config.health import healthz
 urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
+    path("api/v1/", include("simulation.lab.api")),
     path("api/v1/", include("orchestration.api.urls")),
+    path("", include("simulation.lab.urls")),
     path("", include("dashboard.urls")),
 ]

@@ -17,6 +17,9 @@ TICKS = 5
 LEVELS = 5
 """Shades of a map."""
 
+ROOM = 1.1
+"""How much higher than all that is shown a picture is, so that words have a place."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -42,13 +45,23 @@ class Mark:
 
 
 def curves(
-    lines: Sequence[Line], *, across: str, up: str, label: str, marks: Sequence[Mark] = (), most: float | None = None
+    lines: Sequence[Line],
+    *,
+    across: str,
+    up: str,
+    label: str,
+    marks: Sequence[Mark] = (),
+    least: float | None = None,
+    most: float | None = None,
 ) -> str:
-    """Return lines over a common x. `across` and `up` name the axes, `most` cuts what is higher, `label` is read."""
+    """Return lines over a common x. `across` and `up` name the axes; `label` is what is read out of the picture.
+
+    `least` is where x begins (None: at the first point), `most` cuts off what is higher.
+    """
     xs = [x for line in lines for x, _ in line.points] + [mark.x for mark in marks if mark.x is not None]
     ys = [y for line in lines for _, y in line.points] + [high for line in lines for _, high in line.band]
-    top = most or max([*ys, *(mark.y for mark in marks if mark.y is not None)], default=1.0) or 1.0
-    frame = _Frame(min(xs, default=0.0), max(xs, default=1.0), top)
+    top = most or ROOM * max([*ys, *(mark.y for mark in marks if mark.y is not None)], default=1.0) or 1.0
+    frame = _Frame(min(xs, default=0.0) if least is None else least, max(xs, default=1.0), top)
     parts = [frame.axes(across, up)]
     parts += [frame.band(line) for line in lines if line.band]
     parts += [frame.line(line) for line in lines]
@@ -82,9 +95,9 @@ def heat_map(
     return _svg(26 + len(rows) * height, label, "".join(parts))
 
 
-def tornado(rows: Sequence[tuple[str, float, float]], *, unit: str, label: str) -> str:
-    """Return bars to both sides of nothing: each row is a name and what less of it and more of it change."""
-    most = max((max(abs(less), abs(more)) for _, less, more in rows), default=0.0) or 1.0
+def tornado(rows: Sequence[tuple[str, float | None, float | None]], *, unit: str, label: str) -> str:
+    """Return bars to both sides of nothing: each row is a name and what less and more of it change (None: unknown)."""
+    most = max((abs(each) for _, *both in rows for each in both if each is not None), default=0.0) or 1.0
     left, height = 250, 26
     middle = left + (WIDTH - left) / 2
     scale = (WIDTH - left) / 2 / most * 0.78
@@ -93,6 +106,8 @@ def tornado(rows: Sequence[tuple[str, float, float]], *, unit: str, label: str) 
         y = place * height
         parts.append(_text(left - 8, y + 17, name, "end"))
         for shift, value, kind in ((3, less, "less"), (13, more, "more")):
+            if value is None:
+                continue
             x, width = middle + min(0.0, value) * scale, abs(value) * scale
             end, side = middle + value * scale, "end" if value < 0 else "start"
             parts.append(f'<rect class="{kind}" x="{x:.1f}" y="{y + shift}" width="{width:.1f}" height="9"/>')
@@ -165,7 +180,7 @@ class _Frame:
             side, shift = ("end", -6) if x > WIDTH / 2 else ("start", 6)
             return (
                 f'<line class="mark" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - FOOT}"/>'
-                + _text(x + shift, TOP + 12, mark.text, side)
+                + _text(x + shift, HEIGHT - FOOT - 8, mark.text, side)
             )  # fmt: skip
         _, y = self.at(self.least, mark.y or 0.0)
         return (

@@ -50,5 +50,26 @@ def over_time(ended_at: Floats, good: Floats, horizon: float, label: str) -> str
     return _svg(HEIGHT + FOOT, f'<polyline points="{points}"/>{text}')
 
 
+def bands(horizon: float, curves: Sequence[Sequence[float]], label: str) -> str:
+    """Return curves over the horizon (seconds), as lines of one scale: values at even distances, the first at 0."""
+    highest = max((value for curve in curves for value in curve), default=0.0) or 1.0
+    lines = "".join(
+        '<polyline points="'
+        + " ".join(
+            f"{LEFT + place * (WIDTH - LEFT - RIGHT) / max(1, len(curve) - 1):.1f},"
+            f"{HEIGHT - value / highest * (HEIGHT - 10):.1f}"
+            for place, value in enumerate(curve)
+        )
+        + '"/>'
+        for curve in curves
+    )
+    text = (
+        f'<text x="{LEFT - 8}" y="14" text-anchor="end">{highest:.4g}</text>'
+        f'<text x="{LEFT - 8}" y="{HEIGHT}" text-anchor="end">0</text>'
+        f'<text x="{LEFT}" y="{HEIGHT + 18}">{escape(label)}, 0 to {horizon:g} s</text>'
+    )
+    return _svg(HEIGHT + FOOT, f"{lines}{text}")
+
+
 def _svg(height: float, inner: str) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" role="img">{inner}</svg>'

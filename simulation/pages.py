@@ -17,7 +17,7 @@ STYLE = """
  --rule: #3a4352; --k0: #8db4ff; --k1: #ffb27a; --k2: #7fd6a6; --k3: #e3a0e8; --k4: #6fd3df; --k5: #e0c35c;
  --out: #ff8a80; --s0: #1f2836; --s1: #2a3d5e; --s2: #3d5f9c; --s3: #7aa2ea; --s4: #c4d9ff; --pale: #e6e9f0;
  --dark: #14181f; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: var(--ink);
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem; color: var(--ink);
  background: var(--paper); }
 h1, h2, h3 { line-height: 1.25; } h2 { margin-top: 2.5rem; border-top: 1px solid var(--rule); padding-top: 1rem; }
 figure { margin: 1rem 0 1.5rem; } figcaption { color: var(--quiet); } strong.answer { font-size: 1.1rem; }
@@ -41,7 +41,8 @@ circle { fill: var(--k0); } polyline { fill: none; stroke: var(--k0); stroke-wid
 .s3 { fill: var(--s3); } .s4 { fill: var(--s4); } svg text.on3, svg text.on4 { fill: var(--paper); }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 0.5rem 0; }
 caption { text-align: left; color: var(--quiet); padding-bottom: 0.25rem; }
-th, td { padding: 0.25rem 0.75rem; border-bottom: 1px solid var(--rule); text-align: right; }
+th, td { padding: 0.25rem 0.6rem; white-space: nowrap; font-size: 0.9rem;
+ border-bottom: 1px solid var(--rule); text-align: right; }
 th:first-child, td:first-child { text-align: left; } th[scope=row] { font-weight: 400; }
 details { margin: 0.5rem 0; } summary { cursor: pointer; color: var(--quiet); }
 pre { background: var(--panel); padding: 1rem; overflow-x: auto; white-space: pre-wrap; }

@@ -23,7 +23,14 @@ PageView = Callable[Concatenate[HttpRequest, Viewer, P], HttpResponse]
 
 THEMES = (("system", "System"), ("light", "Light"), ("dark", "Dark"))
 THEME_COOKIE = "podium_theme"
-PLACES = (("now", "Now"), ("executions", "Executions"), ("workflows", "Workflows"), ("services", "Services"))
+# By the names of their addresses: what stands above the dashboard has its place here too.
+PLACES = (
+    ("now", "dashboard:now", "Now"),
+    ("executions", "dashboard:executions", "Executions"),
+    ("workflows", "dashboard:workflows", "Workflows"),
+    ("services", "dashboard:services", "Services"),
+    ("lab", "lab:lab", "Capacity"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ def show(
     """Render a page whole. `here` is its place in the navigation."""
     if live is not None:
         context["live"] = Live(live.view, live.arguments, live.seq, clock.now_us())
-    places = [Place(name, reverse(f"dashboard:{place}"), place == here) for place, name in PLACES]
+    places = [Place(name, reverse(address), place == here) for place, address, name in PLACES]
     everything = {**frame(request), "viewer": viewer, "navigation": places, **context}
     response = render(request, template, everything, status=status)
     response.headers["Cache-Control"] = "private, no-store"

@@ -7,7 +7,7 @@ and written by the registry's operation.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -60,6 +60,9 @@ def _keys(section: type, path: tuple[str, ...], defaults: Any) -> Iterator[Key]:
     for each in fields(section):
         plain, says = _unwrapped(hints[each.name])
         here, default = (*path, each.name), (defaults or {}).get(each.name)
+        if defaults is None and each.default is not MISSING:
+            # Of a section that is not there by default: what holds once it is.
+            default = each.default
         if is_dataclass(plain):
             yield from _keys(plain, here, default)  # type: ignore[arg-type]
         else:

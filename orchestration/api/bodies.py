@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from orchestration.domain.definition.shape import told
 from orchestration.domain.documents import path_from
 from orchestration.domain.errors import Problem
 
@@ -32,6 +33,10 @@ CODES = {
     "string_pattern_mismatch": "text.format",
     "literal_error": "value.choice",
 }
+
+
+ALTERNATIVES = {"str": "a text", "float": "a number", "int": "a whole number", "bool": "true or false"}
+"""The kinds of which one value may be any, as pydantic puts them at the end of a place."""
 
 
 class Body(BaseModel):
@@ -182,16 +187,29 @@ def read(kind: type[Kind], document: Any) -> Kind:
     try:
         return kind.model_validate(document)
     except ValidationError as error:
-        fields = list(kind.model_fields)
-        problems = [_problem(each, fields) for each in error.errors(include_url=False, include_context=False)]
-        raise RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, *problems) from None
+        raise RequestRefused(HTTPStatus.UNPROCESSABLE_ENTITY, *_problems(error, list(kind.model_fields))) from None
+
+
+def _problems(error: ValidationError, fields: Sequence[str]) -> Iterator[Problem]:
+    alternatives: dict[tuple[int | str, ...], list[str]] = {}
+    for each in error.errors(include_url=False):
+        place, last = each["loc"][:-1], each["loc"][-1] if each["loc"] else ""
+        if place and last in ALTERNATIVES:
+            # One value, of which each kind that it may be says that it is not that.
+            alternatives.setdefault(place, []).append(ALTERNATIVES[str(last)])
+        else:
+            yield _problem(each, fields)
+    for place, kinds in alternatives.items():
+        yield Problem(path_from(place), "value.type", f"This must be {' or '.join(kinds)}.")
 
 
 def _problem(error: ErrorDetails, fields: Sequence[str]) -> Problem:
     path = path_from(error["loc"])
     if error["type"] == "extra_forbidden":
         return _unknown_key(path, str(error["loc"][-1]), fields)
-    return Problem(path, CODES.get(error["type"], "value.type"), f"{error['msg']}.")
+    _, words = told(error["type"], error.get("ctx", {}), error["msg"])
+    said = f"{words[:1].upper()}{words[1:]}" if words.startswith("the ") else f"This {words}"
+    return Problem(path, CODES.get(error["type"], "value.type"), f"{said}.")
 
 
 def _unknown_key(path: str, name: str, fields: Sequence[str]) -> Problem:

@@ -23,7 +23,7 @@ This page is written from the OpenAPI document (`/api/v1/openapi.json`, with a p
   place that is wrong. What is another team's is not there (404).
 """
 REF = "#/components/schemas/"
-NOUNS = ("services", "workflows", "executions", "callbacks", "config")
+NOUNS = ("services", "workflows", "executions", "simulations", "callbacks", "config")
 USUAL = frozenset(REFUSALS) - {404, 409, 410, 412}
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from .errors import StepError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answered:
-    """The attempt succeeded with `output` (None: the service answered nothing)."""
+    """The attempt succeeded with `output` (None: the service answered nothing). Not frozen: it is made so often."""
 
     attempt: str
     output: Any = None

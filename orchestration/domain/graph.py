@@ -82,12 +82,13 @@ class Steps:
 class Graph:
     """A compiled definition."""
 
-    __slots__ = ("definition", "output", "steps")
+    __slots__ = ("definition", "output", "parallel_limit", "steps")
 
     def __init__(self, definition: Definition, steps: Steps, output: Template | None) -> None:
         self.definition = definition
         self.steps = steps
         self.output = output
+        self.parallel_limit: int = definition.config.parallel_limit
 
     @classmethod
     def compile(cls, definition: Definition) -> Graph:

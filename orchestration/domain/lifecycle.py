@@ -42,17 +42,16 @@ class Lifecycle:
 
     def next_state(self, thing: str, state: str, event: str) -> str:
         """Return the state that `event` leads to from `state`; raise IllegalTransition where it does not fit."""
-        row = self.table.get(state)
-        following = None if row is None else row.get(event)
-        if following is None:
+        try:
+            return self.table[state][event]
+        except KeyError:
             raise IllegalTransition(
                 f"{self.name} {thing} is {state}: {event} does not fit",
                 thing=thing,
                 state=state,
                 asked=event,
                 allowed=sorted(self.table.get(state, ())),
-            )
-        return following
+            ) from None
 
 
 _BACK_AGAIN = {e.WORKFLOW_RETRIED: RUNNING}

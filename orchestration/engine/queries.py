@@ -20,6 +20,7 @@ from orchestration.domain.errors import InputInvalid, NotFound, Problem
 from orchestration.domain.lifecycle import ENDED_EXECUTION, ENDED_STEP_RUN, EXECUTION
 from orchestration.engine import folding, models
 from orchestration.engine.feed import changes_after
+from orchestration.engine.lately import Lately, lately
 from orchestration.engine.views import (
     AttemptView,
     Change,
@@ -42,6 +43,7 @@ __all__ = [
     "ExecutionDetail",
     "ExecutionSummary",
     "JournalEntry",
+    "Lately",
     "Page",
     "RevisionSummary",
     "StepView",
@@ -53,6 +55,7 @@ __all__ = [
     "count_by_status",
     "get_execution",
     "get_workflow",
+    "lately",
     "list_events",
     "list_executions",
     "list_secrets",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from . import limits, methods, pools, queues, seeds, storms
+from . import limits, methods, pools, queues, searches, seeds, storms
 from .table import Check
 
 SEED = 20261126
@@ -26,6 +26,8 @@ CHECKS: dict[str, Callable[[int], Iterator[Check]]] = {
     "token-bucket": limits.token_bucket,
     "day-and-night": limits.day_and_night,
     "staffing": limits.staffing,
+    "cheapest": searches.cheapest,
+    "knee": searches.knee,
     "retry-quota": limits.retry_quota,
     "single-seeds": seeds.single_seeds,
     "coverage": methods.coverage,

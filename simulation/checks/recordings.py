@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from simpy.events import Event as Happening
-
 from orchestration.domain.commands import StartAttempt
 from orchestration.domain.definition import parse_definition
 from orchestration.domain.errors import OrchestrationError
@@ -20,6 +18,7 @@ from orchestration.domain.lifecycle import COMPLETED
 from orchestration.domain.limits import MICROSECONDS
 from orchestration.management.wfinstances.definition import definition_of, workflow_id
 from orchestration.management.wfinstances.recording import Recording, read_recording
+from simulation.world.clock import Later
 from simulation.world.shell import EPOCH, Execution, Shell
 
 from .table import Check, exactly, left_out
@@ -41,7 +40,7 @@ class _Recorded:
     def cancel(self, execution: Execution, attempt: str) -> None:
         """Do nothing: no task is late."""
 
-    def _answer(self, happening: Happening) -> None:
+    def _answer(self, happening: Later) -> None:
         execution, attempt = happening._value
         self._shell.tell(execution, Answered(attempt, {}))
 

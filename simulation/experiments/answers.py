@@ -45,6 +45,7 @@ class Answer:
         """Yield the answer's lines as a terminal shows them."""
         yield f"{self.document.get('scenario')}: {self.kind}, seed {self.seed}"
         yield from text_of(self.blocks)
+        yield ""
         yield "Not modelled: " + "; ".join(NOT_MODELLED) + "."
 
     def page(self) -> str:

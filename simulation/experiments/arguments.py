@@ -15,7 +15,7 @@ from .problems import unfit
 ALL = "*"
 """Said of an option that may have a value and has none."""
 
-_KINDS = ("sweep", "compare", "sensitivity", "screening", "cheapest", "storm", "experiment")
+_KINDS = ("sweep", "compare", "sensitivity", "screening", "cheapest", "storm", "long_run", "experiment")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -53,6 +53,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--loads", metavar="SHARES", help="for --storm: of the capacity, by comma (20%%,40%%,60%%,80%%)")
     group.add_argument("--triggers", metavar="TIMES", help="for --storm: how long it is struck, by comma (5s,15s)")
+    group.add_argument(
+        "--long-run", action="store_true", help="one long replication, with intervals by batch means instead of many"
+    )
     group.add_argument("--experiment", metavar="NAME", help="one that the file has under `experiments`")
     group.add_argument(
         "--variant", action="append", default=[], metavar="NAME",
@@ -85,6 +88,8 @@ def experiment_of(options: Mapping[str, Any]) -> asked.ExperimentOf | None:
             return asked.CompareOf(kind="compare", against=None if value == ALL else value)
         case "sensitivity":
             return asked.SensitivityOf(kind="sensitivity", places=_names(value), variants=variants)
+        case "long_run":
+            return asked.LongRunOf(kind="long-run", variants=variants)
         case "screening":
             return asked.ScreeningOf(kind="screening", places=_names(value), variants=variants)
         case _:

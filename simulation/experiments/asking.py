@@ -15,6 +15,7 @@ from .axes import Axis, axis_of
 from .cheapest_answer import cheapest
 from .comparing import compare
 from .documents import document_of
+from .long_run import long_run
 from .problems import unfit
 from .screening import screening
 from .sensitivity import sensitivity
@@ -70,6 +71,8 @@ def _answer(trials: Trials, document: dict[str, Any], experiment: asked.Experime
             return sweep(trials, made, _axes(experiment.places), count)
         case asked.SensitivityOf():
             return sensitivity(trials, made, experiment.places, count)
+        case asked.LongRunOf():
+            return long_run(trials, made)
         case asked.ScreeningOf():
             return screening(trials, made, experiment.places, count)
         case _:

@@ -128,8 +128,8 @@ def floor_of(trials: Trials, setup: Setup) -> str | None:
             late = 0.0 if promised is None or pool is None else math.exp(-seconds(promised) * pool[2])
             if late > 1 - share:
                 return (
-                    f"{slo.workload} {word} cannot be kept: the service alone takes longer than "
-                    f"{seconds(promised):g} s in {late:.1%} of the cases, {1 - share:.0%} may; so many are late whatever is added"
+                    f"{slo.workload} {word} cannot be kept: alone, the service takes more than {seconds(promised):g} s "
+                    f"in {late:.1%} of the cases, {1 - share:.0%} may; so many are late whatever is added"
                 )
     return None
 

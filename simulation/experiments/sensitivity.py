@@ -128,16 +128,23 @@ def _shown(name: str, measure: str, figure: Interval, effects: Sequence[Effect])
     caption = f"{name} {measure}: difference (s) to {figure.mean:.4g} s; * surely not nil, all together at 95 %"
     columns = ("turned", *(f"{share - 1:+.0%}" for share in SHARES), "elasticity", "of the cost")
     bars = [
-        (each.factor, _mean(each, min(each.moved, default=1.0)), _mean(each, max(each.moved, default=1.0)))
+        (
+            each.factor,
+            _mean(each, [s for s in each.moved if s < 1][:1]),
+            _mean(each, [s for s in each.moved if s > 1][-1:]),
+        )
         for each in effects[:SHOWN]
     ]
-    label = f"{name} {measure}: change in seconds, at 20 % less (first bar) and 20 % more (second bar)"
+    label = (
+        f"{name} {measure}: change in seconds, at 20 % less (upper bar) and 20 % more (lower bar); "
+        "no bar: too much load, or it cannot be less"
+    )
     return [said, Picture(label, tornado(bars, unit=" s", label=label)), Table(caption, columns, tuple(rows))]
 
 
-def _mean(effect: Effect, share: float) -> float:
-    found = effect.differences.get(share)
-    return 0.0 if found is None else found.mean
+def _mean(effect: Effect, shares: Sequence[float]) -> float | None:
+    found = effect.differences.get(shares[0]) if shares else None
+    return None if found is None else found.mean
 
 
 def _cell(effect: Effect, share: float) -> str:

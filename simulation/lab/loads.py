@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestration.domain.durations import parse_duration
+from simulation.experiments.places import at_load
 from simulation.scenarios.language import Scenario, WorkloadOf
 
 BUSY = (0.15, 0.35, 0.5, 0.62, 0.72, 0.8, 0.86, 0.91, 0.95)
@@ -48,27 +50,10 @@ def factors_for(busy: float, scenario: Scenario) -> list[float]:
     return sorted(set(kept))
 
 
-def scaled(document: dict[str, Any], factor: float) -> dict[str, Any]:
-    """Return a scenario's document with all its arrivals at `factor` times their load."""
-    workloads = [{**each, "arrivals": _times(each["arrivals"], factor)} for each in document["workloads"]]
-    return {**document, "workloads": workloads}
+def point(document: dict[str, Any], factor: float) -> dict[str, Any]:
+    """Return the scenario of a point of the curve: at `factor` times the load, without variants.
 
-
-def _times(arrivals: dict[str, Any], factor: float) -> dict[str, Any]:
-    match arrivals["kind"]:
-        case "poisson" | "batches":
-            return {**arrivals, "per_second": arrivals["per_second"] * factor}
-        case "piecewise":
-            return {**arrivals, "steps": [_faster(each, factor) for each in arrivals["steps"]]}
-        case "modulated":
-            return {**arrivals, "states": [_faster(each, factor) for each in arrivals["states"]]}
-        case "trace":
-            return {**arrivals, "speed": arrivals.get("speed", 1.0) * factor}
-        case "users":
-            return {**arrivals, "users": max(1, round(arrivals["users"] * factor))}
-        case _:
-            return arrivals
-
-
-def _faster(part: dict[str, Any], factor: float) -> dict[str, Any]:
-    return {**part, "per_second": part["per_second"] * factor}
+    As much less time is simulated as there is more load, so that all points rest on as many executions.
+    """
+    horizon = parse_duration(document["horizon"])
+    return {**at_load(document, factor), "variants": {}, "horizon": f"{max(1, round(horizon / factor))}us"}

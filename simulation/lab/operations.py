@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SEEDS = 2**53
 """Seeds are below this: a number that JSON keeps exactly everywhere."""
 
+DRAWN = 10**6
+"""Seeds that are drawn are below this, so that people can say them to one another."""
+
 
 @dataclass(frozen=True, slots=True)
 class Saved:
@@ -121,7 +124,7 @@ def start_run(
             scenario=row,
             name=_name(name),
             text=text,
-            seed=secrets.randbelow(SEEDS) if seed is None else seed,
+            seed=secrets.randbelow(DRAWN) if seed is None else seed,
             batches=len(planned),
             created_at=now,
             created_by=by,

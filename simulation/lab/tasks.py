@@ -19,8 +19,9 @@ from orchestration.domain.errors import DocumentInvalid, Problem
 
 from . import claims, duty
 from .models import SimulationRun
-from .plan import factors_from, read, result_of, run_batch, verdict_of
+from .plan import factors_from, read, run_batch
 from .states import COMPARE, LOAD
+from .telling import result_of, verdict_of
 
 log = structlog.get_logger(__name__)
 

@@ -8,8 +8,8 @@ taken. This is the maximum a posteriori estimate for lognormal makespans (Bishop
 Learning, 2006, 3.3).
 
 What is usual comes from the documentation of HTCondor and DAGMan and from a gigabit link; how far from it is still
-usual, and the platform's form, were chosen with all recordings in sight. Left out is what the three numbers are fitted
-to, and no more.
+usual, and the platform's form, were chosen with all recordings in sight. Left out is only what the three numbers are
+fitted to.
 
 The numbers are looked for on a lattice of eighth powers of two, from fixed starting points to the best neighbour until
 none is better, so the same recordings give the same numbers on every machine. Only training recordings are asked how
@@ -160,7 +160,7 @@ def _starts() -> list[Place]:
 
 
 def _neighbours(place: Place, step: int) -> list[Place]:
-    third, *amounts = place
+    third, amounts = place[0], place[1:]
     rows = (LATENCIES, DISPATCHES, STRETCHES if third == STRETCH else TRANSFERS)
     near = [
         [each for each in (amount - step, amount, amount + step) if 0 <= each < len(row)]

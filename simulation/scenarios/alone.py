@@ -78,9 +78,17 @@ def refuse_impossible(scenario: Scenario, world: WorldModel, *, seed: int) -> No
 def alone(world: WorldModel, workload: Workload, longest: float, seed: int) -> Alone:
     """Return what executions of a workload come to one after another; each is given `longest` seconds."""
     one_user = replace(workload, load=ClosedUsers(1, Fixed(longest / EXECUTIONS)))
-    services = tuple(replace(each, outages=(), slowness=None) for each in world.services)
+    services = tuple(replace(each, outages=(), slowness=None, deploys=()) for each in world.services)
     quiet = World(
-        replace(world, services=services, workloads=(one_user,), horizon=EXECUTIONS * longest, slowness={}),
+        replace(
+            world,
+            services=services,
+            workloads=(one_user,),
+            horizon=EXECUTIONS * longest,
+            slowness={},
+            standing=None,
+            cluster=None,
+        ),
         seed=seed,
         replication=0,
     )

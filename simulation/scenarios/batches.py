@@ -21,8 +21,11 @@ from typing import Any
 
 import numpy as np
 import orjson
+from pydantic import TypeAdapter
 
 from simulation.streams import Floats
+from simulation.world.cluster_figures import ClusterFigures
+from simulation.world.standing import ResumedFigures
 from simulation.world.world import Outcome, ServiceFigures, WorkloadFigures
 
 from .building import AS_WRITTEN, recorded_times
@@ -31,6 +34,8 @@ from .running import Result, concluded, one_replication, planned, refuse_hopeles
 
 BATCH = 5
 """Replications in a batch: enough that a task is worth its way, few enough that all hosts get some."""
+
+_CLUSTER = TypeAdapter(ClusterFigures)
 
 NOWHERE = Path("/nonexistent")
 """The folder of a document that stands alone."""
@@ -117,6 +122,7 @@ def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
                 "times": _packed(each.times),
                 "ended_at": _packed(each.ended_at),
                 "good": _packed(each.good),
+                "every": each.every,
             }
             for name, each in outcome.workloads.items()
         },
@@ -128,6 +134,9 @@ def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
         "entries": outcome.entries,
         "worker_busy": outcome.worker_busy,
         "waiting": outcome.waiting,
+        "open_over_time": list(outcome.open_over_time),
+        "resumed": None if outcome.resumed is None else _resumed_as_json(outcome.resumed),
+        "cluster": None if outcome.cluster is None else _CLUSTER.dump_python(outcome.cluster, mode="json"),
     }
 
 
@@ -139,7 +148,10 @@ def outcome_of(told: dict[str, Any]) -> Outcome:
                 each["offered"],
                 each["open"],
                 each["overdue"],
-                *(_unpacked(each[field]) for field in ("times", "ended_at", "good")),
+                _unpacked(each["times"]),
+                _unpacked(each["ended_at"]),
+                _unpacked(each["good"]),
+                each["every"],
             )
             for name, each in told["workloads"].items()
         },
@@ -148,7 +160,23 @@ def outcome_of(told: dict[str, Any]) -> Outcome:
         entries=told["entries"],
         worker_busy=float(told["worker_busy"]),
         waiting=told["waiting"],
+        open_over_time=tuple(told["open_over_time"]),
+        resumed=None if told["resumed"] is None else _resumed(told["resumed"]),
+        cluster=None if told["cluster"] is None else _CLUSTER.validate_python(told["cluster"]),
     )
+
+
+def _resumed_as_json(figures: ResumedFigures) -> dict[str, Any]:
+    return {
+        "count": figures.count,
+        "ended_at": _packed(figures.ended_at),
+        "times": _packed(figures.times),
+        "good": figures.good,
+    }
+
+
+def _resumed(told: dict[str, Any]) -> ResumedFigures:
+    return ResumedFigures(told["count"], _unpacked(told["ended_at"]), _unpacked(told["times"]), told["good"])
 
 
 def _service(told: dict[str, Any]) -> ServiceFigures:

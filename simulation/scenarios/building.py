@@ -22,10 +22,13 @@ from simulation.service_models import distributions as d
 from simulation.service_models.empirical import Empirical, EmpiricalWithTail
 from simulation.world.load import Workload
 from simulation.world.models import Failures, Outage, ServiceModel, Slowness, WorkersModel
+from simulation.world.standing import Standing
 from simulation.world.world import WorldModel
 
 from . import language
+from .cluster_building import cluster_of, on_nodes
 from .language import Scenario, ScenarioInvalid, parse_scenario
+from .standing import secrets_in, standing_of
 
 AS_WRITTEN = "as-written"
 
@@ -59,11 +62,19 @@ def world_of(scenario: Scenario, folder: Path) -> WorldModel:
         definition = parse_definition(each)
         graphs[definition.id] = Graph.compile(definition)
     workers = scenario.workers
+    services = tuple(_service(name, each) for name, each in scenario.services.items())
     return WorldModel(
         graphs=graphs,
-        services=tuple(_service(name, each) for name, each in scenario.services.items()),
+        services=services,
+        cluster=cluster_of(scenario, services),
         workloads=tuple(
-            Workload(each.name, each.workflow, _load(each.arrivals, f"workloads[{place}].arrivals", folder), each.input)
+            Workload(
+                each.name,
+                each.workflow,
+                _load(each.arrivals, f"workloads[{place}].arrivals", folder),
+                each.input,
+                each.priority,
+            )
             for place, each in enumerate(scenario.workloads)
         ),
         horizon=seconds(scenario.horizon),
@@ -76,7 +87,22 @@ def world_of(scenario: Scenario, folder: Path) -> WorldModel:
             name: Slowness(each.factor, seconds(each.every), seconds(each.lasts))
             for name, each in scenario.slowness.items()
         },
+        secrets=secrets_in(scenario.workflows),
+        standing=_standing(scenario, folder),
     )
+
+
+def _standing(scenario: Scenario, folder: Path) -> Standing | None:
+    given = scenario.standing
+    if given is None:
+        return None
+    found = _told("standing.file", lambda: standing_of(given, folder))
+    known = {each["id"] for each in scenario.workflows}
+    for each in found.executions:
+        if each.workflow not in known:
+            said = f"{each.id} is one of workflow {each.workflow}, which is not in this scenario"
+            raise ScenarioInvalid(f"standing: {said}", [Problem("standing.file", "reference.unknown", said)])
+    return found
 
 
 def seconds(duration: int) -> float:
@@ -86,7 +112,6 @@ def seconds(duration: int) -> float:
 
 def _service(name: str, given: language.ServiceOf) -> ServiceModel:
     path = f"services.{name}"
-    failures = given.failures
     return ServiceModel(
         name=name,
         times=_told(f"{path}.times", lambda: times_of(given.times)),
@@ -97,7 +122,11 @@ def _service(name: str, given: language.ServiceOf) -> ServiceModel:
         instances=given.instances,
         capacity=given.capacity,
         room=given.room,
-        failures=None if failures is None else Failures(failures.share, failures.code, failures.retryable),
+        steps={
+            step: _told(f"{path}.steps.{step}", lambda each=each: times_of(each))  # type: ignore[misc]
+            for step, each in given.steps.items()
+        },
+        failures=_failures(path, given.failures),
         slowness=given.slowness,
         outages=tuple(
             Outage(seconds(each.at), seconds(each.lasts), each.capacity, each.instances) for each in given.outages
@@ -106,6 +135,7 @@ def _service(name: str, given: language.ServiceOf) -> ServiceModel:
         policy=None if given.policy is None else parse_policy(given.policy),
         line=seconds(given.line),
         output=given.output,
+        **on_nodes(given),
     )
 
 
@@ -121,7 +151,7 @@ def times_of(given: Any) -> d.Distribution:
         case language.WeibullTimes():
             return d.Weibull(given.shape, seconds(given.scale))
         case language.HyperExponentialTimes():
-            return d.HyperExponential.balanced(seconds(given.mean), given.scv)
+            return _hyper_exponential(given)
         case language.LognormalTimes():
             return _lognormal(given)
         case _:
@@ -135,6 +165,23 @@ def _lognormal(given: language.LognormalTimes) -> d.Lognormal:
     if given.p50 is not None and given.p99 is not None and given.mean is None and given.scv is None:
         return d.Lognormal.by_percentiles(p50=seconds(given.p50), p99=seconds(given.p99))
     raise ValueError("a lognormal is given by mean and scv, or by p50 and p99")
+
+
+def _hyper_exponential(given: language.HyperExponentialTimes) -> d.HyperExponential:
+    by_kinds = (given.share, given.one, given.other)
+    if given.mean is not None and given.scv is not None and by_kinds == (None, None, None):
+        return d.HyperExponential.balanced(seconds(given.mean), given.scv)
+    if given.mean is None and given.scv is None and None not in by_kinds:
+        assert given.share is not None and given.one is not None and given.other is not None  # noqa: PT018 - for mypy
+        return d.HyperExponential(given.share, seconds(given.one), seconds(given.other))
+    raise ValueError("a hyper-exponential is given by mean and scv, or by share, one and other")
+
+
+def _failures(path: str, given: language.FailuresOf | None) -> Failures | None:
+    if given is None:
+        return None
+    times = None if given.times is None else _told(f"{path}.failures.times", lambda: times_of(given.times))
+    return Failures(given.share, given.code, given.retryable, given.methods, times)
 
 
 def _load(given: Any, path: str, folder: Path) -> processes.Arrivals | ClosedUsers:

@@ -66,6 +66,12 @@ class StormOf(_Asked):
     capacity: Annotated[float, Field(ge=0, lt=1)] = 0.1
 
 
+class LongRunOf(_Asked):
+    """One long replication instead of many: intervals by batch means."""
+
+    kind: Literal["long-run"]
+
+
 ExperimentOf = Annotated[
-    SweepOf | CompareOf | SensitivityOf | ScreeningOf | CheapestOf | StormOf, Field(discriminator="kind")
+    SweepOf | CompareOf | SensitivityOf | ScreeningOf | CheapestOf | StormOf | LongRunOf, Field(discriminator="kind")
 ]

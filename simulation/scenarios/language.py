@@ -15,11 +15,24 @@ from pydantic.json_schema import GenerateJsonSchema
 from orchestration.domain.calling.policy import parse_policy
 from orchestration.domain.definition import parse_definition
 from orchestration.domain.definition.shape import shape_problems
-from orchestration.domain.definition.values import Duration
+from orchestration.domain.definition.values import Cpu, Duration
 from orchestration.domain.documents import check_value, join_path
 from orchestration.domain.errors import DocumentInvalid, Problem
 
+from .cluster_language import (
+    CapacityOf,
+    ConstraintsOf,
+    DeployOf,
+    DrainOf,
+    NodeOutageOf,
+    NodesOf,
+    PlacementOf,
+    RebalancingOf,
+    cluster_problems,
+)
 from .experiments import ExperimentOf
+from .scoring import RecordedOf
+from .standing import StandingOf
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1e9)]
@@ -79,11 +92,14 @@ class WeibullTimes(_Part):
 
 
 class HyperExponentialTimes(_Part):
-    """Two kinds of exponential times that make up half of the work each."""
+    """Two kinds of exponential times: half of the work each (`mean`, `scv`), or `share` of mean `one`, else `other`."""
 
     kind: Literal["hyper-exponential"]
-    mean: Duration
-    scv: Annotated[float, Field(ge=1, le=1000)]
+    mean: Duration | None = None
+    scv: Annotated[float, Field(ge=1, le=1000)] | None = None
+    share: Share | None = None
+    one: Duration | None = None
+    other: Duration | None = None
 
 
 class EmpiricalTimes(_Part):
@@ -185,11 +201,13 @@ ArrivalsOf = Annotated[
 
 
 class FailuresOf(_Part):
-    """A share of attempts that fail."""
+    """A share of attempts that fail; `methods` where a method's differs, `times` if failing takes another time."""
 
     share: Share
     code: str = "http_503"
     retryable: bool | None = None
+    methods: dict[str, Share] = Field(default_factory=dict)
+    times: Times | None = None
 
 
 class OutageOf(_Part):
@@ -202,10 +220,14 @@ class OutageOf(_Part):
 
 
 class ServiceOf(_Part):
-    """A service: how long it takes, how much it bears, how it fails, how it is called."""
+    """A service: how long it takes, how much it bears, how it fails, how it is called.
+
+    `methods` and `steps` (`workflow.step`) say where times differ.
+    """
 
     times: Times
     methods: dict[str, Times] = Field(default_factory=dict)
+    steps: dict[str, Times] = Field(default_factory=dict)
     instances: Whole = 1
     capacity: Whole = 1
     room: Whole | None = None
@@ -216,6 +238,12 @@ class ServiceOf(_Part):
     policy: dict[str, Any] | None = Field(default_factory=dict)
     line: Duration = 500_000
     output: dict[str, Any] = Field(default_factory=dict)
+    needs: CapacityOf | None = None
+    constraints: ConstraintsOf | None = None
+    demand: Cpu = 0
+    start_up: Duration = 0
+    minimum: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    deploys: tuple[DeployOf, ...] = Field(default=(), strict=False)
 
 
 class WorkersOf(_Part):
@@ -237,12 +265,13 @@ class SlownessOf(_Part):
 
 
 class WorkloadOf(_Part):
-    """Executions of a workflow, and when they start."""
+    """Executions of a workflow, and when they start; `priority` (0 goes first) is the workflow's own where silent."""
 
     name: Name
     workflow: str
     arrivals: ArrivalsOf
     input: dict[str, Any] = Field(default_factory=dict)
+    priority: Annotated[int, Field(ge=0, le=9)] | None = None
 
 
 class Slo(_Part):
@@ -264,10 +293,19 @@ class CostsOf(_Part):
     currency: Annotated[str, Field(max_length=8)] = ""
 
 
+class SureOf(_Part):
+    """Replications are added until figures are within ±`within` of themselves, `at_most` so many."""
+
+    within: Annotated[float, Field(gt=0, le=1)] = 0.05
+    at_most: Annotated[int, Field(ge=10, le=10_000)] = 200
+
+
 class Scenario(_Part):
     """A whole scenario. `variants` are changes to it (merge patches), compared with it on common random numbers.
 
     `transient`: the question is about a change, so no warm-up is cut, and a load above capacity is not refused.
+    `standing`: it begins with executions that are under way. `recorded` is what really happened, to be compared with;
+    `provenance` is where a fitted scenario comes from.
     """
 
     scenario: Name
@@ -280,10 +318,19 @@ class Scenario(_Part):
     services: dict[str, ServiceOf]
     workers: WorkersOf | None = None
     slowness: dict[Name, SlownessOf] = Field(default_factory=dict)
+    nodes: dict[Name, NodesOf] = Field(default_factory=dict)
+    placement: PlacementOf = PlacementOf()
+    rebalancing: RebalancingOf | None = None
+    node_outages: tuple[NodeOutageOf, ...] = Field(default=(), strict=False)
+    drains: tuple[DrainOf, ...] = Field(default=(), strict=False)
     slos: tuple[Slo, ...] = Field(default=(), strict=False)
     variants: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    until_sure: SureOf | None = None
     costs: CostsOf | None = None
     experiments: dict[Name, ExperimentOf] = Field(default_factory=dict)
+    standing: StandingOf | None = None
+    recorded: dict[Name, RecordedOf] = Field(default_factory=dict)
+    provenance: dict[str, Any] = Field(default_factory=dict)
 
 
 def parse_scenario(document: Any) -> Scenario:
@@ -297,7 +344,7 @@ def parse_scenario(document: Any) -> Scenario:
         locations = [each["loc"] for each in error.errors(include_url=False) if each["type"] != "too_short"]
         told = zip(locations, shape_problems(error), strict=False)
         raise _invalid([Problem(_path(document, where), each.code, _said(each)) for where, each in told]) from None
-    problems = [*_inner(scenario), *_references(scenario)]
+    problems = [*_inner(scenario), *_references(scenario), *cluster_problems(scenario)]
     if problems:
         raise _invalid(problems)
     return scenario

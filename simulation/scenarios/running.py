@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from simulation.statistics.intervals import Interval
 from simulation.world.world import Outcome, WorldModel, simulate
 
 from .alone import refuse_impossible
-from .building import AS_WRITTEN, variants_of, world_of
+from .building import AS_WRITTEN, seconds, variants_of, world_of
 from .language import Scenario, ScenarioInvalid
 from .recordings import with_recordings
+from .shapes import Shape, shape_of
 from .single_pool import SinglePool, pool_of, serve
 from .summary import NOT_MODELLED, Summary, all_kept, as_json, expected_loads, summarise
 
@@ -37,6 +38,8 @@ class Result:
     differences: dict[str, dict[str, Interval]]
     expected: dict[str, dict[str, float]]
     last: dict[str, Outcome]
+    shapes: dict[str, list[Shape]] = field(default_factory=dict)
+    document: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kept(self) -> bool:
@@ -54,7 +57,15 @@ class Result:
                 for name, each in self.differences.items()
             },
             "guides": {"expected_busy": self.expected},
+            "shapes": {
+                name: {
+                    workload.name: shape.as_json()
+                    for workload, shape in zip(self.scenario.workloads, rows, strict=True)
+                }
+                for name, rows in self.shapes.items()
+            },
             "not_modelled": list(NOT_MODELLED),
+            "provenance": self.scenario.provenance,
         }
 
 
@@ -75,13 +86,26 @@ def run_scenario(
     plan = planned(document, folder=folder)
     refuse_hopeless(plan, seed=seed)
     count = replications or plan.scenarios[AS_WRITTEN].replications
-    outcomes: dict[str, list[Outcome | None]] = {name: [None] * count for name in plan.scenarios}
-    found = _outcomes(document, folder, list(plan.scenarios), count, seed, jobs)
+    outcomes = simulated(document, list(plan.scenarios), range(count), folder, seed, jobs, progress)
+    return concluded(plan, outcomes, seed=seed)
+
+
+def simulated(
+    document: dict[str, Any],
+    names: list[str],
+    replications: range,
+    folder: Path,
+    seed: int,
+    jobs: int = 1,
+    progress: Progress = lambda done, of: None,
+) -> dict[str, list[Outcome]]:
+    """Return the replications of those numbers of each variant that is named, in their order."""
+    rows: dict[str, dict[int, Outcome]] = {name: {} for name in names}
+    found = _outcomes(document, folder, names, replications, seed, jobs)
     for done, (name, replication, outcome) in enumerate(found, start=1):
-        outcomes[name][replication] = outcome
-        progress(done, count * len(plan.scenarios))
-    whole = {name: [each for each in row if each is not None] for name, row in outcomes.items()}
-    return concluded(plan, whole, seed=seed)
+        rows[name][replication] = outcome
+        progress(done, len(replications) * len(names))
+    return {name: [row[place] for place in replications] for name, row in rows.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +115,7 @@ class Plan:
     scenarios: dict[str, Scenario]
     worlds: dict[str, WorldModel]
     expected: dict[str, dict[str, float]]
+    document: dict[str, Any] = field(default_factory=dict)
 
 
 def planned(document: dict[str, Any], *, folder: Path) -> Plan:
@@ -98,7 +123,7 @@ def planned(document: dict[str, Any], *, folder: Path) -> Plan:
     scenarios = variants_of(with_recordings(document, folder))
     worlds = {name: world_of(each, folder) for name, each in scenarios.items()}
     expected = {name: expected_loads(scenarios[name], world) for name, world in worlds.items()}
-    return Plan(scenarios, worlds, expected)
+    return Plan(scenarios, worlds, expected, document)
 
 
 def refuse_hopeless(plan: Plan, *, seed: int) -> None:
@@ -118,6 +143,8 @@ def concluded(plan: Plan, outcomes: dict[str, list[Outcome]], *, seed: int) -> R
         differences=_differences(summaries),
         expected=plan.expected,
         last={name: row[0] for name, row in outcomes.items()},
+        shapes={each.name: _shapes(plan.scenarios[each.name], each, outcomes[each.name]) for each in summaries},
+        document=plan.document,
     )
 
 
@@ -143,9 +170,9 @@ Task = tuple[str, int]
 
 
 def _outcomes(
-    document: dict[str, Any], folder: Path, names: list[str], count: int, seed: int, jobs: int
+    document: dict[str, Any], folder: Path, names: list[str], replications: range, seed: int, jobs: int
 ) -> Iterator[tuple[str, int, Outcome]]:
-    tasks: list[Task] = [(name, replication) for replication in range(count) for name in names]
+    tasks: list[Task] = [(name, replication) for replication in replications for name in names]
     text = orjson.dumps(document)
     if jobs <= 1:
         for name, replication in tasks:
@@ -172,6 +199,13 @@ def _world(text: bytes, folder: str, name: str) -> tuple[WorldModel, SinglePool 
     scenario = variants_of(with_recordings(orjson.loads(text), Path(folder)))[name]
     world = world_of(scenario, Path(folder))
     return world, pool_of(scenario, world)
+
+
+def _shapes(scenario: Scenario, summary: Summary, outcomes: list[Outcome]) -> list[Shape]:
+    return [
+        shape_of([each.workloads[found.name] for each in outcomes], seconds(scenario.horizon), found.dropped)
+        for found in summary.workloads
+    ]
 
 
 def _differences(summaries: list[Summary]) -> dict[str, dict[str, Interval]]:

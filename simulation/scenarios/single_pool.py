@@ -49,6 +49,8 @@ def pool_of(scenario: Scenario, world: WorldModel) -> SinglePool | None:
     """Return the single pool that a scenario is, None if it is more than that."""
     if len(world.workloads) != 1 or len(world.services) != 1 or world.workers is not None or world.slowness:
         return None
+    if world.cluster is not None or world.standing is not None:
+        return None
     workload, service = world.workloads[0], world.services[0]
     definition = next(each for each in scenario.workflows if each["id"] == workload.workflow)
     if isinstance(workload.load, ClosedUsers) or not _one_call(definition, service.name) or not _plain(service):
@@ -143,7 +145,9 @@ def _one_call(definition: Mapping[str, Any], service: str) -> bool:
 def _plain(service: ServiceModel) -> bool:
     failures, policy = service.failures, service.policy
     return (
-        (failures is None or not failures.share)
+        (failures is None or not (failures.share or failures.methods))
+        and not service.steps
+        and not service.deploys
         and service.room is None
         and not service.outages
         and service.slowness is None

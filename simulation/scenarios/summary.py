@@ -11,11 +11,15 @@ import numpy as np
 from simulation.statistics.comparison import CANNOT_TELL, FAIL, more_to_tell, verdict
 from simulation.statistics.intervals import Interval, enough_for, mean_interval, percentile
 from simulation.statistics.warmup import average_series, mser5
-from simulation.world.world import Outcome, WorldModel
+from simulation.streams import Floats
+from simulation.world.world import Outcome, WorkloadFigures, WorldModel
 
-from .building import seconds
+from .building import AS_WRITTEN, seconds
 from .bursty import notes_on_traces
+from .cluster_summary import ClusterSummary, cluster_json, cluster_summary
+from .forecasting import Forecast, forecast
 from .language import Scenario, Slo, calls_in
+from .scoring import Score, scores
 
 PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 LITTLE = 0.01
@@ -26,6 +30,8 @@ NOT_MODELLED = (
     "parking: an execution that waits keeps its worker's slot",
     "several workers' own views of a circuit, a budget or a limit: all share one gate",
     "times that depend on a call's input, or on how many calls an instance serves",
+    "on nodes: contention for anything but CPU, which is shared as it was when a call began",
+    "on nodes: failures of the network between them, and calls to a lost node that hang instead of being refused",
 )
 """What every result says that it leaves out."""
 
@@ -80,6 +86,9 @@ class Summary:
     judgements: list[Judgement]
     bottleneck: str
     notes: list[str] = field(default_factory=list)
+    forecast: Forecast | None = None
+    scores: list[Score] = field(default_factory=list)
+    cluster: ClusterSummary | None = None
 
 
 def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequence[Outcome]) -> Summary:
@@ -97,6 +106,9 @@ def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequen
         worker_busy=workers,
         judgements=[judged for slo in scenario.slos for judged in _judge(slo, by_name[slo.workload])],
         bottleneck=_bottleneck(services, workers),
+        forecast=forecast(outcomes, seconds(scenario.horizon)),
+        scores=scores(scenario.recorded, outcomes, seconds(scenario.horizon)) if name == AS_WRITTEN else [],
+        cluster=cluster_summary(outcomes),
     )
     summary.notes.extend(_notes(summary, scenario))
     summary.notes.extend(notes_on_traces(world))
@@ -105,15 +117,15 @@ def summarise(name: str, scenario: Scenario, world: WorldModel, outcomes: Sequen
 
 def _workload(name: str, scenario: Scenario, outcomes: Sequence[Outcome]) -> WorkloadSummary:
     found = [outcome.workloads[name] for outcome in outcomes]
-    series = [each.times for each in found]
+    series = _alike(found)
     dropped, steady = 0, True
     if not scenario.transient:
         warm_up = mser5(average_series(series))
         dropped, steady = warm_up.dropped, warm_up.steady
     kept = [each[dropped:] for each in series]
     values: dict[str, list[float]] = {
-        "throughput": [each.times.size / seconds(scenario.horizon) for each in found],
-        "completed": [float(each.good.sum()) / max(1, each.offered - each.open + each.overdue) for each in found],
+        "throughput": [each.ended / seconds(scenario.horizon) for each in found],
+        "completed": [each.completed / max(1, each.offered - each.open + each.overdue) for each in found],
         "overdue at the end": [float(each.overdue) for each in found],
     }
     too_few = []
@@ -126,6 +138,12 @@ def _workload(name: str, scenario: Scenario, outcomes: Sequence[Outcome]) -> Wor
             too_few.append(word)
     figures = {word: mean_interval(each) for word, each in values.items()}
     return WorkloadSummary(name, figures, values, dropped, steady, tuple(too_few))
+
+
+def _alike(found: Sequence[WorkloadFigures]) -> list[Floats]:
+    """Return the times of each replication, job by job: of all the same jobs, where some kept fewer than others."""
+    most = max(each.every for each in found)
+    return [each.times[:: most // each.every] for each in found]
 
 
 def _service(name: str, world: WorldModel, outcomes: Sequence[Outcome]) -> ServiceSummary:
@@ -224,6 +242,9 @@ def as_json(summary: Summary) -> dict[str, Any]:
         ],
         "bottleneck": summary.bottleneck,
         "notes": summary.notes,
+        "forecast": None if summary.forecast is None else summary.forecast.as_json(),
+        "scores": [each.as_json() for each in summary.scores],
+        "cluster": cluster_json(summary.cluster),
     }
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from simulation.statistics.comparison import CANNOT_TELL
 from simulation.statistics.intervals import Interval
 
+from . import forecasting, scoring
+from .cluster_summary import cluster_lines
 from .running import Result
 from .summary import NOT_MODELLED, Judgement, Summary
 
@@ -19,6 +22,7 @@ def lines_of(result: Result) -> Iterator[str]:
     yield f"{result.scenario.scenario}, seed {result.seed}"
     if result.scenario.description:
         yield result.scenario.description.strip()
+    yield from _provenance(result.scenario.provenance)
     for summary in result.summaries:
         yield ""
         yield from _summary(summary, result.expected[summary.name])
@@ -47,9 +51,24 @@ def _summary(summary: Summary, expected: dict[str, float]) -> Iterator[str]:
         yield f"    {'guides':18} busy {guides}; L = λW within {service.little:.2%}"
     if summary.worker_busy is not None:
         yield f"  workers busy         {told('busy', summary.worker_busy)}"
+    yield from cluster_lines(summary.cluster)
     yield f"  bottleneck: {summary.bottleneck}"
     yield from (f"  {_judgement(each)}" for each in summary.judgements)
+    if summary.forecast is not None:
+        yield from (f"  {each}" for each in forecasting.lines_of(summary.forecast))
+    yield from (f"  {each}" for each in scoring.lines_of(summary.scores))
     yield from (f"  note: {each}" for each in summary.notes)
+
+
+def _provenance(provenance: dict[str, Any]) -> Iterator[str]:
+    if not provenance:
+        return
+    yield (
+        f"fitted to {provenance.get('read')} of {provenance.get('started')} executions from {provenance.get('from')} "
+        f"to {provenance.get('to')}, data {str(provenance.get('data_hash'))[:12]}"
+    )
+    yield from (f"  filter: {each}" for each in provenance.get("filters", ()))
+    yield from (f"  warning: {each}" for each in provenance.get("warnings", ()))
 
 
 def _judgement(judged: Judgement) -> str:

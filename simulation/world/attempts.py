@@ -7,12 +7,37 @@ paths are many, one at a time by a hash.
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
+from orchestration.domain.commands import StartAttempt
 from orchestration.domain.ids import fraction
+from orchestration.domain.limits import MICROSECONDS
 from simulation.streams import KeyedDraws, Quantile, Streams
 
 from .shell import Execution
+
+GRID = 2048
+"""Even draws that stand for a whole distribution where a part of it is asked for."""
+
+_INDEX = re.compile(r"\[\d+\]")
+
+
+def place_of(path: str) -> str:
+    """Return a step run's path without the numbers of iterations: its place in the definition."""
+    return _INDEX.sub("", path)
+
+
+def remaining(execution: Execution, command: StartAttempt, draws: AttemptDraws, time: int, now: int) -> int:
+    """Return how long an attempt still takes that was under way when the simulation began; any other takes `time`.
+
+    Of one that began t ago it is T - t given T > t. One that is older than any time of its model takes `time` again.
+    """
+    began = execution.under_way.pop(command.attempt, None)
+    if began is None:
+        return time
+    return draws.remaining(execution, command, now - began, time)
 
 
 class AttemptDraws:
@@ -37,6 +62,17 @@ class AttemptDraws:
         if execution.job < 0:
             return self._hashed(execution, path, number)
         return draws.draw(execution.job, number)
+
+    def remaining(self, execution: Execution, command: StartAttempt, spent: int, otherwise: int) -> int:
+        """Return the rest of a time (microseconds) of which `spent` is over; `otherwise` where no time is so long."""
+        if self._quantile is None:
+            return otherwise
+        longer = np.sort(self._quantile((np.arange(GRID) + 0.5) / GRID))
+        longer = longer[longer * MICROSECONDS > spent]
+        if not longer.size:
+            return otherwise
+        share = fraction(self._streams.root, self._streams.replication, self._purpose, execution.id, command.attempt)
+        return round(float(longer[int(share * longer.size)]) * MICROSECONDS) - spent
 
     def _hashed(self, execution: Execution, path: str, number: int) -> float:
         streams = self._streams

@@ -35,6 +35,8 @@ def outage(shell: Shell, service: Service, fault: Outage) -> Process:
             shell.env.process(probing(shell, service, station))
     yield shell.env.timeout(round(fault.lasts * MICROSECONDS))
     for station in struck:
+        if station.host is not None and station.host.down:
+            continue
         station.measure(shell.now)
         station.capacity, station.down = station.full_capacity, False
         service.fill(station)
@@ -44,7 +46,7 @@ def probing(shell: Shell, service: Service, station: Station) -> Process:
     """Ask an instance that went down how it is, until it is settled again."""
     probe = (service.policy or DEFAULT_POLICY).probe
     thresholds = Thresholds(probe.rise, probe.fall)
-    while True:
+    while station in service.stations:
         yield shell.env.timeout(probe.interval)
         station.measured_health = judge(station.measured_health, passed=not station.down, thresholds=thresholds)
         if station.measured_health.state != station.health:

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from simpy.events import Event as Happening
-
 from orchestration.domain.calling.gate import Go
 from orchestration.domain.calling.postponed import Postponed
 from orchestration.domain.commands import StartAttempt
 from orchestration.domain.postponement import CONCURRENCY_LIMIT, RATE_LIMIT
 
+from .clock import Later
 from .shell import Execution, Shell
 
 LIMITS = frozenset({CONCURRENCY_LIMIT, RATE_LIMIT})
@@ -36,7 +35,10 @@ class Queued:
 
 
 class Line:
-    """The line of one service. `ask` asks the gate, `begin` makes a call that waited, `put_off` postpones one."""
+    """The line of one service; `waiting` are the calls in it, by execution and attempt.
+
+    `ask` asks the gate, `begin` makes a call that waited, `put_off` postpones one.
+    """
 
     def __init__(
         self,
@@ -54,20 +56,17 @@ class Line:
         self._begin = begin
         self._put_off = put_off
         self._queue: deque[Queued] = deque()
-        self._by_attempt: dict[tuple[str, str], Queued] = {}
-
-    def __len__(self) -> int:
-        return len(self._by_attempt)
+        self.waiting: dict[tuple[str, str], Queued] = {}
 
     def takes(self, refused: Postponed | None) -> bool:
         """Say whether a call that was refused so (None: it was not asked for) may wait."""
-        return bool(self._bound) and len(self) < LONGEST_LINE and (refused is None or refused.reason in LIMITS)
+        return bool(self._bound) and len(self.waiting) < LONGEST_LINE and (refused is None or refused.reason in LIMITS)
 
     def wait(self, execution: Execution, command: StartAttempt, refused: Postponed | None) -> None:
         """Have a call wait its turn."""
         queued = Queued(execution, command, self._shell.now)
         self._queue.append(queued)
-        self._by_attempt[execution.id, command.attempt] = queued
+        self.waiting[execution.id, command.attempt] = queued
         bound = self._bound if command.timeout is None else min(self._bound, command.timeout // 2)
         self._shell.after(bound, self._over, queued)
         if refused is not None:
@@ -75,7 +74,7 @@ class Line:
 
     def let_go(self, execution: Execution, attempt: str) -> bool:
         """Let a call go; return whether it was in line."""
-        queued = self._by_attempt.pop((execution.id, attempt), None)
+        queued = self.waiting.pop((execution.id, attempt), None)
         if queued is not None:
             queued.open = False
         return queued is not None
@@ -100,7 +99,7 @@ class Line:
         if refused.reason == RATE_LIMIT and refused.after is not None and refused.after <= bound:
             self._shell.after(refused.after, lambda _: self.call_forward())
 
-    def _over(self, happening: Happening) -> None:
+    def _over(self, happening: Later) -> None:
         queued: Queued = happening._value
         if not queued.open:
             return

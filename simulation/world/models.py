@@ -7,16 +7,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestration.domain.calling.policy import DEFAULT_POLICY, ServicePolicy
+from orchestration.domain.capacity.vector import NOTHING, Capacity
+from orchestration.domain.placement.fleet import NO_CONSTRAINTS, Constraints
 from simulation.service_models.distributions import Distribution
+
+from .cluster_models import Deploy
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """A share of attempts that fail with `code` when their time is over; `retryable` is the service's own word."""
+    """A share of attempts that fail with `code` when their time is over; `retryable` is the service's own word.
+
+    `methods` are shares of methods that differ, `times` how long a failing attempt takes where that differs.
+    """
 
     share: float
     code: str = "http_503"
     retryable: bool | None = None
+    methods: Mapping[str, float] = field(default_factory=dict)
+    times: Distribution | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +57,21 @@ class Outage:
 class ServiceModel:
     """A service: `instances` that serve `capacity` calls each at once, first come first served.
 
-    `times` is how long a call is served, `methods` where a method differs. `room` bounds those served and waiting at
+    `times` is how long a call is served, `methods` where a method differs, `steps` where a step does, by
+    `workflow.step`. `room` bounds those served and waiting at
     one instance; beyond it is answered 503 at once. `skips_expired`: who gave up waiting is not served.
     `policy` None: there is no gate, calls are made whatever happens. `line` is how long a call that meets a rate or
     concurrency limit waits before it is put off (seconds; the site's `calling_line_seconds`).
+
+    On nodes, an instance `needs` so much and is placed by its `constraints`; a call that is served wants `demand`
+    millicores. A new instance serves after `start_up` seconds; below `minimum` running ones none is moved or replaced
+    before another one serves.
     """
 
     name: str
     times: Distribution
     methods: Mapping[str, Distribution] = field(default_factory=dict)
+    steps: Mapping[str, Distribution] = field(default_factory=dict)
     instances: int = 1
     capacity: int = 1
     room: int | None = None
@@ -67,6 +82,12 @@ class ServiceModel:
     policy: ServicePolicy | None = DEFAULT_POLICY
     line: float = 0.5
     output: Mapping[str, Any] = field(default_factory=dict)
+    needs: Capacity = NOTHING
+    constraints: Constraints = NO_CONSTRAINTS
+    demand: int = 0
+    start_up: float = 0.0
+    minimum: int = 0
+    deploys: tuple[Deploy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,9 @@ the run gave up (its timeout) is told to the gate as failed at that instant, whi
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
-
-from simpy.events import Event as Happening
 
 from orchestration.domain import facts
 from orchestration.domain.balancing import better_of_two, in_turn, least_loaded, usable
@@ -23,15 +22,19 @@ from orchestration.domain.calling.postponed import Postponed
 from orchestration.domain.commands import StartAttempt
 from orchestration.domain.errors import StepError
 from orchestration.domain.facts import Answered, Failed
+from orchestration.domain.lifecycle import DRAINING
 from orchestration.domain.limits import MICROSECONDS
 from simulation.streams import Streams
 
-from .attempts import AttemptDraws
+from .attempts import AttemptDraws, place_of, remaining
+from .clock import Later
+from .host import Host
 from .line import Line
 from .models import Failures, ServiceModel
 from .shell import Execution, Shell
 from .station import Station, Work
 
+COMPENSATION = "compensation"
 _WORDS = frozenset({ROUND_ROBIN, LEAST_CONNECTIONS, WEIGHTED})
 _TIMED_OUT = answer_of(StepError("timeout"))
 _FULL = StepError("http_503", "the instance has no room", details={"status": 503})
@@ -42,17 +45,21 @@ _CALLS = tuple(Call(number) for number in range(64))
 class Service:
     """A service in a world. `slow` is by how much its calls take longer just now."""
 
-    def __init__(self, model: ServiceModel, shell: Shell, streams: Streams) -> None:
+    def __init__(self, model: ServiceModel, shell: Shell, streams: Streams, *, placed: bool = False) -> None:
+        """Make a service with all its instances, or, `placed`, with none: they are added as they are placed."""
         self.model = model
         self.slow = 1.0
         self.attempts = self.refused = self.timed_out = self.failed = 0
         self.postponed: dict[str, int] = {}
         self.gate = None if model.policy is None else Gate(model.policy)
-        self.stations = [
-            Station(f"{model.name}-{number + 1}", model.capacity, shell.now) for number in range(model.instances)
-        ]
-        self._usable: tuple[Station, ...] = tuple(self.stations)
+        self.version = 0
+        self.retired: list[Station] = []
+        self.stations: list[Station] = []
         self._shell = shell
+        self._usable: tuple[Station, ...] = ()
+        # Where calls go that no policy holds back while there is no instance at all.
+        self._nowhere = Station("nowhere", 0, shell.now)
+        self._nowhere.down = True
         # The clock is read several times a call: one attribute of SimPy's rather than two properties.
         self._now: Callable[[], int] = partial(getattr, shell.env, "_now")
         self._line = Line(
@@ -66,11 +73,19 @@ class Service:
         self._out_until = 0
         self._balance = ROUND_ROBIN if model.policy is None else model.policy.balance
         self._times = _times(model, streams)
-        self._failures = model.failures
+        self._by_step = {
+            step: AttemptDraws(streams, f"service:{model.name}.{step}", each.quantile)
+            for step, each in model.steps.items()
+        }
+        self._places: dict[str, str] = {}
+        failing = None if model.failures is None else model.failures.times
+        self._failing = None if failing is None else AttemptDraws(streams, f"failing:{model.name}", failing.quantile)
         self._fails = AttemptDraws(streams, f"failures:{model.name}")
         self._chance = AttemptDraws(streams, f"choice:{model.name}")
-        self._error = _error_of(model.failures)
         self._output = dict(model.output)
+        if not placed:
+            for number in range(model.instances):
+                self.add(f"{model.name}-{number + 1}")
 
     # Calls
 
@@ -80,7 +95,7 @@ class Service:
             self._begin(execution, command, None)
             return
         line = self._line
-        if len(line) and line.takes(None):
+        if line.waiting and line.takes(None):
             line.wait(execution, command, None)
             return
         decision = self._ask(command)
@@ -98,15 +113,40 @@ class Service:
         self.attempts += 1
         station = self._choose(execution, command, now)
         station.load.under_way += 1
-        failures = self._failures
-        fails = failures is not None and self._fails.draw(execution, command.step, command.number) < failures.share
-        draws = self._times.get(command.method) or self._times[""]
+        failures = station.failing
+        fails = failures is not None and self._is_to_fail(execution, command, failures)
+        draws = self._failing if fails and self._failing is not None else self._draws(execution, command)
         time = round(draws.draw(execution, command.step, command.number) * MICROSECONDS)
+        if execution.under_way:
+            time = remaining(execution, command, draws, time, now)
         work = execution.work[command.attempt] = Work(execution, command.attempt, self, station, now, time, fails)
         work.go, work.timeout = go, command.timeout
         if since is not None and command.timeout is not None:
             work.timeout = command.timeout - (now - since)
         self._enter(station, work, now)
+
+    def go_on(self, execution: Execution, command: StartAttempt) -> None:
+        """Have an attempt go on that was under way when the simulation began: it has its leave already."""
+        go = None
+        if self.gate is not None:
+            self.gate.places.taken += 1
+            go = Go(self._now())
+        self._begin(execution, command, go)
+
+    def _is_to_fail(self, execution: Execution, command: StartAttempt, failures: Failures) -> bool:
+        share = failures.methods.get(command.method, failures.share) if failures.methods else failures.share
+        return self._fails.draw(execution, command.step, command.number) < share
+
+    def _draws(self, execution: Execution, command: StartAttempt) -> AttemptDraws:
+        if self._by_step:
+            path = f"{execution.workflow}.{command.step}"
+            place = self._places.get(path)
+            if place is None:
+                place = self._places[path] = place_of(path)
+            draws = self._by_step.get(place)
+            if draws is not None and command.purpose != COMPENSATION:
+                return draws
+        return self._times.get(command.method) or self._times[""]
 
     def cancel(self, execution: Execution, attempt: str) -> None:
         """Let an attempt go."""
@@ -119,15 +159,19 @@ class Service:
         self.timed_out += timed_out
         self._hear(work, _TIMED_OUT if timed_out else NOT_HEARD, now)
         if self.model.skips_expired and work in work.station.line:
-            work.station.measure(now)
-            work.station.line.remove(work)
+            station = work.station
+            station.measure(now)
+            station.line.remove(work)
+            if station.retire is not None and not station.inside:
+                station.retire(station)
 
     def _ask(self, command: StartAttempt) -> Go | Postponed:
         gate, now = self.gate, self._now()
         assert gate is not None
         if not self._usable:
             return gate.nobody(f"none of the {len(self.stations)} instances may be called", now)
-        gate.somebody(now)
+        if gate.is_without:
+            gate.somebody(now)
         number = command.number
         return admit(gate, _CALLS[number] if number < len(_CALLS) else Call(number), now)
 
@@ -137,7 +181,7 @@ class Service:
         self._shell.after(0, self._tell, (execution, told))
 
     def _choose(self, execution: Execution, command: StartAttempt, now: int) -> Station:
-        stations: tuple[Station, ...] | list[Station] = self._usable or tuple(self.stations)
+        stations: tuple[Station, ...] | list[Station] = self._usable or tuple(self.stations) or (self._nowhere,)
         if len(stations) == 1:
             return stations[0]
         if now < self._out_until:
@@ -164,38 +208,52 @@ class Service:
             return
         station.measure(now)
         if station.busy < station.capacity:
-            station.busy += 1
-            self._shell.after(round(work.time * self.slow), self._done, work)
+            self._serve(station, work, now)
         else:
             station.line.append(work)
 
-    def _refuse(self, happening: Happening) -> None:
+    def _serve(self, station: Station, work: Work, now: int) -> None:
+        station.busy += 1
+        time = work.time * self.slow
+        if station.host is not None:
+            station.serving[work] = None
+            time *= station.pace * station.host.begun(self.model.demand, now)
+        self._shell.after(round(time), self._done, work)
+
+    def _refuse(self, happening: Later) -> None:
         work, error = happening._value
         if work.awaited:
             self._end(work, error)
 
-    def _done(self, happening: Happening) -> None:
+    def _done(self, happening: Later) -> None:
         work: Work = happening._value
         station, now = work.station, self._now()
+        if station.host is not None and not self._served(station, work, now):
+            return
         station.measure(now)
         station.served += 1
         station.spent += now - work.begun
         station.busy -= 1
         if station.line:
             self.fill(station)
-        if not work.awaited:
-            return
-        if station.down:
-            self._end(work, _DOWN)
-        else:
-            self._end(work, self._error if work.fails else None)
+        if work.awaited:
+            self._end(work, _DOWN if station.down else station.error if work.fails else None)
+        if station.retire is not None and not station.inside:
+            station.retire(station)
+
+    def _served(self, station: Station, work: Work, now: int) -> bool:
+        """Return whether a call on a node was served to its end; it was lost if the node failed meanwhile."""
+        if work not in station.serving:
+            return False
+        del station.serving[work]
+        assert station.host is not None
+        station.host.ended(self.model.demand, now)
+        return True
 
     def fill(self, station: Station) -> None:
         """Serve who waits, as far as there are places; the station's areas are up to date."""
         while station.line and station.busy < station.capacity:
-            work = station.line.popleft()
-            station.busy += 1
-            self._shell.after(round(work.time * self.slow), self._done, work)
+            self._serve(station, station.line.popleft(), self._now())
 
     def _end(self, work: Work, error: StepError | None) -> None:
         execution = work.execution
@@ -215,7 +273,7 @@ class Service:
         if gate is None or work.go is None:
             return
         answered(gate, work.go, answer, now)
-        if len(self._line):
+        if self._line.waiting:
             self._shell.after(0, self._call_forward)
         if answer.failed and is_outlier(load, gate.policy.outliers):
             load.failures = 0
@@ -224,12 +282,62 @@ class Service:
             if leave_out(load, rules, out=out, of=len(self.stations), time=rules.eject_for, now=now):
                 self._out_until = max(self._out_until, load.out_until)
 
-    def _call_forward(self, _: Happening) -> None:
+    def _call_forward(self, _: Later) -> None:
         self._line.call_forward()
 
-    def _tell(self, happening: Happening) -> None:
+    def _tell(self, happening: Later) -> None:
         execution, told = happening._value
         self._shell.tell(execution, told)
+
+    # Instances that come and go
+
+    def add(self, name: str, host: Host | None = None, version: int = 0) -> Station:
+        """Have one more instance, of a version (0: as the model says; 1: its first deploy), and return it."""
+        station = Station(name, self.model.capacity, self._now())
+        station.host, station.failing = host, self.model.failures
+        if version:
+            deploy = self.model.deploys[version - 1]
+            station.version, station.pace = str(version), deploy.slower
+            if deploy.failing is not None:
+                failures = self.model.failures or Failures(0.0)
+                station.failing = replace(failures, share=deploy.failing, methods={})
+        station.error = _error_of(station.failing)
+        self.stations.append(station)
+        self.health_changed()
+        return station
+
+    def let_drain(self, station: Station) -> None:
+        """Have an instance take no more calls; it serves those that it has."""
+        station.status = DRAINING
+        self.health_changed()
+
+    def remove(self, station: Station) -> None:
+        """Have an instance no more. What it still has is lost."""
+        self.lose(station)
+        self.stations.remove(station)
+        self.retired.append(station)
+        self.health_changed()
+
+    def lose(self, station: Station) -> None:
+        """Have an instance answer nobody any more, and lose all calls that it has."""
+        now = self._now()
+        station.measure(now)
+        lost = [*station.serving, *station.line]
+        if station.host is not None:
+            for _ in station.serving:
+                station.host.ended(self.model.demand, now)
+        station.serving.clear()
+        station.line.clear()
+        station.capacity, station.busy, station.down = 0, 0, True
+        for work in lost:
+            if work.awaited:
+                work.fails = True
+                self._shell.after(0, self._refuse, (work, _DOWN))
+
+    def bring_back(self, station: Station) -> None:
+        """Have an instance answer again."""
+        station.measure(self._now())
+        station.capacity, station.down = station.full_capacity, False
 
     # Faults
 

@@ -16,18 +16,17 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, Protocol
 
-from simpy import Environment
-from simpy.events import NORMAL
-from simpy.events import Event as Happening
-
 from orchestration.domain.children import why_no_child
 from orchestration.domain.commands import CancelAttempt, CancelChild, Command, Finish, StartAttempt, StartChild
 from orchestration.domain.errors import InvariantViolated, Refused
 from orchestration.domain.events import Event
 from orchestration.domain.facts import BusEvent, Cancel, ChildEnded, ChildStarted, Fact, Failed
 from orchestration.domain.graph import Graph
+from orchestration.domain.lifecycle import ENDED_EXECUTION
 from orchestration.domain.limits import DEFAULTS
 from orchestration.domain.run import Run
+
+from .clock import Clock, Later
 
 EPOCH = 1_767_225_600_000_000
 """Where simulated time begins unless a scenario says otherwise: 2026-01-01T00:00:00Z."""
@@ -39,6 +38,7 @@ class Execution:
     it is -1 for those that were.
 
     `attempt` is what `parent` waits under. `work` is what a model of calls keeps per attempt that is under way.
+    `under_way` has the beginnings of attempts that were so when the simulation began, and are yet to go on.
     """
 
     run: Run
@@ -51,9 +51,10 @@ class Execution:
     attempt: str = ""
     started: int | None = None
     armed: int | None = None
-    timer: Happening | None = None
+    timer: Later | None = None
     held: bool = False
     work: dict[str, Any] = field(default_factory=dict)
+    under_way: dict[str, int] = field(default_factory=dict)
     journal: list[Event] | None = None
 
 
@@ -84,7 +85,7 @@ class Shell:
         self,
         graphs: Mapping[str, Graph],
         *,
-        env: Environment | None = None,
+        env: Clock | None = None,
         keep: bool = False,
         secrets: Mapping[str, str] | None = None,
         service_timeouts: Mapping[str, int] | None = None,
@@ -93,7 +94,9 @@ class Shell:
 
         `service_timeouts` are those of services' policies, microseconds by service.
         """
-        self.env = env if env is not None else Environment(initial_time=EPOCH)
+        self.env = env if env is not None else Clock(initial_time=EPOCH)
+        # Called as `shell.after(delay, happen, value)`: the clock's own method, for it is called twice a step.
+        self.after = self.env.later
         self.graphs = graphs
         self.keep = keep
         self.calls: Calls = _NoCalls()
@@ -101,8 +104,8 @@ class Shell:
         self.ended: Callable[[Execution], None] = _nothing
         self.executions: dict[str, Execution] = {}
         self.entries = 0
-        self._secrets = dict(secrets or {})
-        self._service_timeouts = dict(service_timeouts or {})
+        self.secrets = dict(secrets or {})
+        self.service_timeouts = dict(service_timeouts or {})
         self._created = 0
         self._starts = 0
         self._pending: dict[str, list[tuple[int, int, Execution]]] = {workflow: [] for workflow in graphs}
@@ -119,24 +122,44 @@ class Shell:
         """Return the instant, in microseconds."""
         return self.env.now  # type: ignore[return-value]
 
-    def after(self, delay: int, happen: Callable[[Happening], None], value: Any = None) -> Happening:
-        """Have something happen in `delay` microseconds; it is given the event returned, whose value is `value`."""
-        return _Later(self.env, delay, happen, value)
-
     # Executions
 
-    def start(self, workflow: str, execution_id: str, given: dict[str, Any], *, job: int = 0) -> Execution:
-        """Start an execution as soon as `max_concurrent` allows, and return it."""
-        execution = self._create(workflow, execution_id, given, depth=0, job=job)
+    def start(
+        self, workflow: str, execution_id: str, given: dict[str, Any], *, job: int = 0, priority: int | None = None
+    ) -> Execution:
+        """Start an execution as soon as `max_concurrent` allows, by priority (the workflow's own), and return it."""
+        execution = self._create(workflow, execution_id, given, depth=0, job=job, priority=priority)
         self._admit(workflow)
         return execution
 
+    def adopt(self, execution: Execution) -> None:
+        """Take in an execution that was created elsewhere, as its run stands; `take_up` has it go on."""
+        execution.created = self._created
+        self._created += 1
+        self.executions[execution.id] = execution
+        if execution.run.seq:
+            self._starts += 1
+            execution.started = self._starts
+            self._running[execution.workflow] += 1
+        else:
+            priority = execution.run.graph.definition.config.priority
+            heappush(self._pending[execution.workflow], (priority, execution.created, execution))
+
+    def take_up(self, execution: Execution) -> None:
+        """Have an adopted execution go on: what was in flight as the same attempts, what was pending in its turn."""
+        if not execution.run.seq:
+            self._admit(execution.workflow)
+            return
+        execution.run.take_up(self.now, lost=False)
+        self._decide(execution)
+
     def tell(self, execution: Execution, fact: Fact) -> None:
         """Tell a fact to an execution, and do what follows. Raises Refused for an action that does not fit."""
-        had_ended = execution.run.ended
-        execution.run.hear(fact, self.now)
+        run = execution.run
+        had_ended = run.status in ENDED_EXECUTION
+        run.hear(fact, self.env._now)  # type: ignore[arg-type]
         self._decide(execution)
-        if had_ended and not execution.run.ended:
+        if had_ended and not run.ended:
             self._running[execution.workflow] += 1
 
     def publish(self, event: BusEvent) -> None:
@@ -145,23 +168,33 @@ class Shell:
             if execution.run.waits_for_event(event.topic):
                 self.tell(execution, event)
 
-    def _create(self, workflow: str, execution_id: str, given: dict[str, Any], *, depth: int, job: int) -> Execution:
+    def _create(
+        self,
+        workflow: str,
+        execution_id: str,
+        given: dict[str, Any],
+        *,
+        depth: int,
+        job: int,
+        priority: int | None = None,
+    ) -> Execution:
         graph = self.graphs[workflow]
         run = Run(
             graph,
             execution_id=execution_id,
             revision=1,
             input=given,
-            secrets=self._secrets,
+            secrets=self.secrets,
             depth=depth,
-            service_timeouts=self._service_timeouts,
+            service_timeouts=self.service_timeouts,
         )
         execution = Execution(run, execution_id, workflow, job, self._created, self.now)
         if self.keep:
             execution.journal = []
         self._created += 1
         self.executions[execution_id] = execution
-        heappush(self._pending[workflow], (graph.definition.config.priority, execution.created, execution))
+        rank = graph.definition.config.priority if priority is None else priority
+        heappush(self._pending[workflow], (rank, execution.created, execution))
         return execution
 
     def _admit(self, workflow: str) -> None:
@@ -179,7 +212,7 @@ class Shell:
             self._decide(execution)
 
     def _decide(self, execution: Execution) -> None:
-        now: int = self.env.now  # type: ignore[assignment]
+        now: int = self.env._now  # type: ignore[assignment]
         decision = execution.run.decide(now)
         events, commands, wake_at = decision.events, decision.commands, decision.wake_at
         if events:
@@ -200,7 +233,7 @@ class Shell:
     def _later(self, execution: Execution, commands: list[Command]) -> Callable[[], None]:
         return lambda: self._carry_out(execution, commands)
 
-    def _wake(self, happening: Happening) -> None:
+    def _wake(self, happening: Later) -> None:
         # A timer that moved further away stays where it was, and is set anew when it goes off: most of them are the
         # timeouts of attempts that are answered long before.
         if happening._value is None:
@@ -230,7 +263,7 @@ class Shell:
             else:
                 self.after(0, self._cancel_child, command)
 
-    def _finish(self, happening: Happening) -> None:
+    def _finish(self, happening: Later) -> None:
         execution, finish = happening._value
         self._running[execution.workflow] -= execution.started is not None
         self.ended(execution)
@@ -248,10 +281,11 @@ class Shell:
             if execution.timer is not None:
                 # The clock would hold on to all that the execution was until the last of its timeouts is over.
                 execution.timer._value = None
+            execution.run.dissolve()
 
     # Children
 
-    def _start_child(self, happening: Happening) -> None:
+    def _start_child(self, happening: Later) -> None:
         parent, command = happening._value
         error = why_no_child(command, self.graphs)
         if error is not None:
@@ -266,7 +300,7 @@ class Shell:
         if not command.wait:
             self.tell(parent, ChildStarted(command.attempt, child.id))
 
-    def _cancel_child(self, happening: Happening) -> None:
+    def _cancel_child(self, happening: Later) -> None:
         command: CancelChild = happening._value
         child = self.executions.get(command.child_id)
         if child is None:
@@ -275,17 +309,6 @@ class Shell:
             self.tell(child, Cancel(compensate=command.compensate))
         except Refused:
             return  # it has ended by now, or is compensating already
-
-
-class _Later(Happening):
-    """Something that happens after a while: SimPy's timeout with its one callback, made in one go."""
-
-    def __init__(self, env: Environment, delay: int, happen: Callable[[Happening], None], value: Any) -> None:
-        self.env = env
-        self.callbacks = [happen]
-        self._value = value
-        self._ok = True
-        env.schedule(self, NORMAL, delay)
 
 
 class _NoCalls:

@@ -7,13 +7,17 @@ who has stopped listening. Areas are integrals over time (call-microseconds), br
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from orchestration.domain.balancing import Load
 from orchestration.domain.calling.gate import Go
+from orchestration.domain.errors import StepError
 from orchestration.domain.health import HEALTHY, Health
 from orchestration.domain.lifecycle import ACTIVE
 
+from .host import Host
+from .models import Failures
 from .shell import Execution
 
 
@@ -48,8 +52,9 @@ class Station:
     """An instance as the balancing code asks about it, and as a queue."""
 
     __slots__ = (
-        "_at", "busy", "busy_area", "capacity", "down", "full_capacity", "health", "id", "inside_area", "left",
-        "line", "load", "locality", "measured_health", "served", "spent", "status", "tags", "version",
+        "_at", "busy", "busy_area", "capacity", "down", "error", "failing", "full_capacity", "health",
+        "host", "id", "inside_area", "left", "line", "load", "locality", "measured_health", "pace", "places_area",
+        "retire", "served", "serving", "spent", "status", "tags", "version",
     )  # fmt: skip
 
     def __init__(self, name: str, capacity: int, now: int) -> None:
@@ -65,8 +70,15 @@ class Station:
         self.version = self.locality = ""
         self.down = False
         self.served = self.left = self.spent = 0
-        self.busy_area = self.inside_area = 0
+        self.busy_area = self.inside_area = self.places_area = 0
         self._at = now
+        # What differs from version to version, and what only an instance on a node has.
+        self.failing: Failures | None = None
+        self.error: StepError | None = None
+        self.pace = 1.0
+        self.host: Host | None = None
+        self.serving: dict[Work, None] = {}
+        self.retire: Callable[[Station], None] | None = None
 
     @property
     def inside(self) -> int:
@@ -79,10 +91,11 @@ class Station:
         if elapsed:
             self.busy_area += self.busy * elapsed
             self.inside_area += (self.busy + len(self.line)) * elapsed
+            self.places_area += self.full_capacity * elapsed
             self._at = now
 
     def forget_measures(self, now: int) -> None:
         """Begin measuring anew: the warm-up is over."""
         self.measure(now)
         self.served = self.left = self.spent = 0
-        self.busy_area = self.inside_area = 0
+        self.busy_area = self.inside_area = self.places_area = 0

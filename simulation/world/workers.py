@@ -6,8 +6,8 @@ it is a delay and not a queue. An execution keeps its slot until it ends.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
 
 from orchestration.domain.limits import MICROSECONDS
 
@@ -26,7 +26,8 @@ class Workers:
         self._shell = shell
         self._free_at = [shell.now] * model.count
         self._slots = model.count * model.slots
-        self._waiting: deque[Callable[[], object]] = deque()
+        self._waiting: list[tuple[int, int, Callable[[], object]]] = []
+        self._came = 0
         self._per_entry = model.per_entry * MICROSECONDS
         self._commit = round(model.commit * MICROSECONDS)
         self._wake_up = round(model.wake_up * MICROSECONDS)
@@ -36,10 +37,11 @@ class Workers:
         """Return how many executions wait for a slot."""
         return len(self._waiting)
 
-    def admit(self, begin: Callable[[], object]) -> None:
-        """Begin an execution once a slot is free."""
+    def admit(self, begin: Callable[[], object], priority: int = 0) -> None:
+        """Begin an execution once a slot is free: by priority (0 goes first), then by age, as claims do."""
         if self.busy >= self._slots:
-            self._waiting.append(begin)
+            self._came += 1
+            heappush(self._waiting, (priority, self._came, begin))
             return
         idle = not self.busy
         self._hold()
@@ -49,11 +51,11 @@ class Workers:
             begin()
 
     def ended(self) -> None:
-        """Give a slot back, to who waits longest."""
+        """Give a slot back, to whose turn it is."""
         self.busy -= 1
         if self._waiting:
             self._hold()
-            self._waiting.popleft()()
+            heappop(self._waiting)[2]()
 
     def decided(self, execution: Execution, entries: int, then: Callable[[], None] | None) -> bool:
         """Return True if nothing costs anything; otherwise call `then` when the entries are committed."""

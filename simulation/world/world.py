@@ -18,10 +18,16 @@ from orchestration.domain.run.state import NOTIFIER
 from simulation.streams import Floats, Streams
 
 from . import faults
+from .clock import Clock
+from .cluster import Cluster
+from .cluster_figures import ClusterFigures, figures_of
+from .cluster_models import BOUNDLESS, ClusterModel
 from .load import Source, Workload
 from .models import ServiceModel, Slowness, WorkersModel
+from .relocating import Relocating
 from .service import Service
-from .shell import Execution, Shell
+from .shell import EPOCH, Execution, Shell
+from .standing import Resumed, ResumedFigures, Standing
 from .workers import Workers
 
 COLLECTIONS = (1_000, 20, 100)
@@ -33,7 +39,7 @@ RECENT = 20
 
 @dataclass(frozen=True, slots=True)
 class WorldModel:
-    """All that a world consists of. `horizon` is in seconds."""
+    """All that a world consists of. `horizon` is in seconds, `standing` what is under way when it begins."""
 
     graphs: Mapping[str, Graph]
     services: tuple[ServiceModel, ...]
@@ -41,13 +47,17 @@ class WorldModel:
     horizon: float
     workers: WorkersModel | None = None
     slowness: Mapping[str, Slowness] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    standing: Standing | None = None
+    cluster: ClusterModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadFigures:
     """What became of a workload's executions that ended, by job: times from arrival to end and instants, in seconds.
 
-    `open` had not ended at the end; of these `overdue` had begun before the last twentieth of the time.
+    `open` had not ended at the end; of these `overdue` had begun before the last twentieth of the time. Each job whose
+    times are here stands for `every`: 1 unless there were more than a workload keeps (see `load.MOST_KEPT`).
     """
 
     offered: int
@@ -56,6 +66,17 @@ class WorkloadFigures:
     times: Floats
     ended_at: Floats
     good: Floats
+    every: int = 1
+
+    @property
+    def ended(self) -> int:
+        """Return how many ended; where not all were kept, to within `every`."""
+        return self.times.size * self.every
+
+    @property
+    def completed(self) -> float:
+        """Return how many completed; where not all were kept, by the share of those that were."""
+        return float(self.good.sum()) * self.every
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +100,10 @@ class ServiceFigures:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One replication. `steps` is how many attempts were made in all, `worker_busy` the share of the workers' time."""
+    """One replication. `steps` is how many attempts were made in all, `worker_busy` the share of the workers' time.
+
+    `open_over_time` is how many executions were open at the beginning and after each hundredth of the time.
+    """
 
     workloads: Mapping[str, WorkloadFigures]
     services: Mapping[str, ServiceFigures]
@@ -87,6 +111,9 @@ class Outcome:
     entries: int
     worker_busy: float
     waiting: int
+    open_over_time: tuple[int, ...] = ()
+    resumed: ResumedFigures | None = None
+    cluster: ClusterFigures | None = None
 
 
 class World:
@@ -95,14 +122,27 @@ class World:
     def __init__(self, model: WorldModel, *, seed: int, replication: int) -> None:
         self.model = model
         streams = Streams(seed, replication)
-        self.shell = Shell(model.graphs, service_timeouts=_timeouts(model))
+        begin = EPOCH if model.standing is None else model.standing.at
+        self.shell = Shell(
+            model.graphs,
+            env=Clock(initial_time=begin),
+            secrets=model.secrets,
+            service_timeouts=_timeouts(model),
+        )
         self.workers = None if model.workers is None else Workers(model.workers, self.shell)
-        self.services = {each.name: Service(each, self.shell, streams) for each in model.services}
+        nodes = model.cluster
+        if nodes is None and any(each.deploys for each in model.services):
+            nodes = BOUNDLESS
+        placed = nodes is not None
+        self.services = {each.name: Service(each, self.shell, streams, placed=placed) for each in model.services}
+        self.cluster = None if nodes is None else Cluster(nodes, self.services, self.shell)
         self.sources = {each.name: Source(each, self.shell, self.workers, streams) for each in model.workloads}
         self._by_prefix = {source.prefix: source for source in self.sources.values()}
         self.shell.calls = self
         self.shell.workers = self.workers
         self.shell.ended = self._ended
+        self.resumed = None if model.standing is None else Resumed(model.standing, self.shell, self.services)
+        self.open_over_time: list[int] = []
         self._begin_faults(streams)
 
     def run(self, stop: Callable[[], bool] = lambda: False, pieces: int = 100) -> Outcome:
@@ -110,11 +150,15 @@ class World:
         for source in self.sources.values():
             source.begin(self.model.horizon)
         begin, length = self.shell.now, round(self.model.horizon * MICROSECONDS)
+        if self.resumed is not None:
+            self.resumed.begin()
+        self._count_open()
         before = gc.get_threshold()
         gc.set_threshold(*COLLECTIONS)
         try:
             for piece in range(1, pieces + 1):
-                self.shell.env.run(until=begin + length * piece // pieces)
+                self.shell.env.pass_until(begin + length * piece // pieces)
+                self._count_open()
                 if stop():
                     break
         finally:
@@ -125,7 +169,10 @@ class World:
         """Have the service make the attempt."""
         service = self.services.get(command.service)
         if service is not None:
-            service.call(execution, command)
+            if execution.under_way and command.attempt in execution.under_way:
+                service.go_on(execution, command)
+            else:
+                service.call(execution, command)
         elif command.service == NOTIFIER:
             self.shell.after(0, self._told, (execution, Answered(command.attempt)))
         else:
@@ -148,6 +195,8 @@ class World:
     def _ended(self, execution: Execution) -> None:
         if execution.run.depth:
             return
+        if self.resumed is not None and self.resumed.ended(execution):
+            return
         self._by_prefix[execution.id.rpartition("/")[0]].ended(execution)
         if self.workers is not None:
             self.workers.ended()
@@ -160,6 +209,12 @@ class World:
         for name, spells in self.model.slowness.items():
             struck = [each for each in self.services.values() if each.model.slowness == name]
             shell.env.process(faults.slowness(shell, struck, spells, streams.generator(f"slowness:{name}")))
+        if self.cluster is not None:
+            relocating = Relocating(self.cluster)
+            relocating.begin()
+            for failures in self.cluster.model.failures:
+                for node in failures.nodes:
+                    shell.env.process(relocating.failing(node, failures, streams.generator(f"node:{node}")))
 
     def _outcome(self, length: int) -> Outcome:
         workers = self.workers
@@ -171,22 +226,30 @@ class World:
             entries=self.shell.entries,
             worker_busy=busy,
             waiting=0 if workers is None else workers.waiting,
+            open_over_time=tuple(self.open_over_time),
+            resumed=None if self.resumed is None else self.resumed.figures(),
+            cluster=None if self.cluster is None else figures_of(self.cluster, self.shell.now - length, self.shell.now),
         )
+
+    def _count_open(self) -> None:
+        resumed = 0 if self.resumed is None else self.resumed.open
+        self.open_over_time.append(resumed + sum(source.open for source in self.sources.values()))
 
     def _service(self, service: Service, length: int) -> ServiceFigures:
         for station in service.stations:
             station.measure(self.shell.now)
-        served = sum(each.served for each in service.stations)
-        places = sum(each.full_capacity for each in service.stations)
-        spent = sum(each.spent for each in service.stations)
+        stations = [*service.stations, *service.retired]
+        served = sum(each.served for each in stations)
+        places = sum(each.places_area for each in stations)
+        spent = sum(each.spent for each in stations)
         return ServiceFigures(
             attempts=service.attempts,
             failed=service.failed,
             timed_out=service.timed_out,
             refused=service.refused,
             postponed=dict(service.postponed),
-            busy=sum(each.busy_area for each in service.stations) / (length * places),
-            inside=sum(each.inside_area for each in service.stations) / length,
+            busy=sum(each.busy_area for each in stations) / max(1, places),
+            inside=sum(each.inside_area for each in stations) / length,
             arrivals=served * MICROSECONDS / length,
             time=spent / served / MICROSECONDS if served else 0.0,
         )
@@ -209,6 +272,7 @@ def _workload(source: Source, now: int) -> WorkloadFigures:
         times=(ended - arrived) / MICROSECONDS,
         ended_at=(ended - source.begun_at) / MICROSECONDS,
         good=np.frombuffer(bytes(source.good), dtype=np.uint8)[order].astype(np.float64),
+        every=source.every,
     )
 
 

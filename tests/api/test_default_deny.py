@@ -11,8 +11,11 @@ from django.urls import URLPattern
 
 from orchestration.api import urls
 from orchestration.registry import operations as registry
+from simulation.lab import api as simulations
+from simulation.lab import operations as lab
 from tests.api.client import NOTHING, Caller
 from tests.api.definitions import waiting_definition
+from tests.lab.scenarios import QUICK
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 # What is open, each with its reason.
@@ -26,12 +29,12 @@ BODIES = {"service": {}, "service-by-name": {"policy": {}}, "execution-rerun": {
 OF_ALL_TEAMS = {"config-setting"}
 FILLED = {
     "execution_id": str(uuid.uuid4()), "instance_id": str(uuid.uuid4()), "workflow": "approval", "name": "go",
-    "service": "sums", "setting": "workflows.max_concurrent",
+    "simulation_id": str(uuid.uuid4()), "service": "sums", "setting": "workflows.max_concurrent",
 }  # fmt: skip
 
 
 def routes() -> Iterator[tuple[str, str]]:
-    for pattern in urls.urlpatterns:
+    for pattern in (*simulations.urlpatterns, *urls.urlpatterns):
         assert isinstance(pattern, URLPattern)
         name = str(pattern.name).removesuffix("-slash")
         if name not in OPEN:
@@ -72,7 +75,8 @@ def test_another_teams_things_look_like_nothing(program: Caller, stranger: Calle
     execution = program.post("workflows/approval/execute", {}).body["execution_id"]
     instance = registry.register(team_id=team_id, name="sums", address="http://127.0.0.1:8999")
     route = dict(ROUTES)[name]
-    real = filled(route, execution_id=execution, instance_id=instance.id)
+    simulation = str(lab.start_run(team_id=team_id, text=QUICK, name="quick", by="ada"))
+    real = filled(route, execution_id=execution, instance_id=instance.id, simulation_id=simulation)
     random = filled(route, workflow="never-saved", service="never-registered")
 
     for method in METHODS:

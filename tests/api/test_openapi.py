@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 
 from orchestration.api import urls
 from orchestration.api.schema import openapi_document
+from simulation.lab import api as simulations
 from tests.api.client import Caller
 
 UNDESCRIBED = {"openapi", "docs", "docs-slash", "nowhere"}
@@ -22,7 +23,7 @@ def operations():
 def test_it_describes_every_route_once():
     routes = {
         "/api/v1/" + re.sub(r"<str:(\w+)>", r"{\1}", str(pattern.pattern))
-        for pattern in urls.urlpatterns
+        for pattern in (*simulations.urlpatterns, *urls.urlpatterns)
         if pattern.name not in UNDESCRIBED and not pattern.name.endswith("-slash")
     }
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
 from ..definition.shape import shape_problems
-from ..definition.values import FILE_PATTERN, HOST_PATTERN, Duration, Texts
+from ..definition.values import FILE_PATTERN, HOST_PATTERN, Duration, Slug, Texts
 from ..documents import check_value
 from ..durations import format_duration
 from ..errors import DocumentInvalid, Problem
@@ -183,7 +183,8 @@ class ServicePolicy:
     ] = None
     select: Select = Select()
     callers: Annotated[
-        Texts,
+        tuple[Slug, ...],
+        Strict(False),
         Field(max_length=100, description="workflows that may call it, by their ids; none named: all of the team"),
     ] = ()
     concurrency: Concurrency | None = None

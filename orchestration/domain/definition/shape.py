@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -45,6 +45,7 @@ _LENGTHS = {
 }
 _RANGES = {
     "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
     "greater_than": "must be more than {gt}",
 }
@@ -63,12 +64,16 @@ def shape_problems(error: ValidationError) -> list[Problem]:
             message = _unknown_key(location, suggest=suggestions <= _SUGGESTIONS)
             problems.append(Problem(_path(location), "key.unknown", message))
         else:
-            code, message = _told(kind, detail.get("ctx", {}), detail["msg"])
+            code, message = told(kind, detail.get("ctx", {}), detail["msg"])
             problems.append(Problem(_path(location), code, message))
     return problems
 
 
-def _told(kind: str, context: dict[str, Any], message: str) -> tuple[str, str]:
+def told(kind: str, context: Mapping[str, Any], message: str) -> tuple[str, str]:
+    """Return the code and the words for what the model says of a value: pydantic's type, context and message.
+
+    Where we have no words of our own, its message stands.
+    """
     if kind == "missing":
         return "key.missing", "the key is missing"
     if kind == "literal_error":
@@ -89,8 +94,13 @@ def _told(kind: str, context: dict[str, Any], message: str) -> tuple[str, str]:
     if kind in _LENGTHS:
         return "text.length" if kind == "string_too_long" else "list.length", _LENGTHS[kind].format(**context)
     if kind in _RANGES:
-        return "value.range", _RANGES[kind].format(**context)
+        return "value.range", _RANGES[kind].format(**{name: _bound(bound) for name, bound in context.items()})
     return (kind, message) if "." in kind else ("value.type", message)
+
+
+def _bound(bound: Any) -> str:
+    """Return a bound as people write it: 1 rather than 1.0."""
+    return str(int(bound)) if isinstance(bound, float) and bound.is_integer() else str(bound)
 
 
 def _path(location: Sequence[int | str]) -> str:

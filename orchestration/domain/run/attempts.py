@@ -15,7 +15,7 @@ INVALID_OUTPUT, EXPRESSION_ERROR, TIMEOUT = "invalid_output", "expression_error"
 
 def answered(ledger: Ledger, run: StepRun, output: Any) -> None:
     """Complete the run with what its attempt answered, if its `output` templates allow."""
-    if run.type == "notification":
+    if run.node.type == "notification":
         output = {"notification_sent": True}
     elif output is None:
         output = {}

@@ -179,7 +179,8 @@ class Fold(Standing):
         run.attempts = attempt
         run.ready = False
         run.due = None
-        self.no_longer_postponed(run)
+        if run.postponed is not None:
+            self.no_longer_postponed(run)
         run.reference = attempt_reference(run.path, event.seq)
         run.tries.append([attempt, event.at, None, None])
         if first:
@@ -294,8 +295,9 @@ class Fold(Standing):
     def _end(self, run: StepRun, status: str, event: Event) -> None:
         scope = run.scope
         if run.status in IN_PROGRESS:
-            if run.tries and run.tries[-1][2] is None:
-                run.tries[-1][2:] = [event.at, run.error]
+            last = run.tries[-1] if run.tries else None
+            if last is not None and last[2] is None:
+                last[2], last[3] = event.at, run.error
             scope.active -= 1
             if scope.blocked:
                 self.unblock(scope)

@@ -20,10 +20,6 @@ def is_satisfied(source: StepRun, kind: str) -> bool:
         if source.status == FAILED:
             return True
         return source.status == SKIPPED and source.output is not None
-    return _succeeded(source)
-
-
-def _succeeded(source: StepRun) -> bool:
     return source.status == COMPLETED
 
 

@@ -9,8 +9,10 @@ from ..commands import Command, Decision
 from ..events import Event
 from ..ids import fraction
 from ..instants import format_instant
+from ..lifecycle import PAUSED
 from .fold import HANDLERS, ITERATION_MARK, NEXT_MARK, READY_MARK, Fold
 from .state import Scope, StepRun, StepsView, Vars
+from .timers import Timer
 
 
 class Ledger(Fold):
@@ -29,9 +31,10 @@ class Ledger(Fold):
 
     def write(self, event_type: str, step: str, data: dict[str, Any]) -> None:
         """Add an entry to the journal and fold it."""
-        event = Event(self.seq + 1, event_type, self.now, step, data)
+        seq = self.seq + 1
+        event = Event(seq, event_type, self.now, step, data)
         HANDLERS[event_type](self, event)
-        self.seq = event.seq
+        self.seq = seq
         self.written.append(event)
 
     def order(self, command: Command) -> None:
@@ -56,17 +59,21 @@ class Ledger(Fold):
         self.written[-1].data.setdefault("then", []).append(mark)
         self.fold_mark(mark)
 
-    def hand_out(self) -> Decision:
+    def hand_out(self, wake_at: int | None) -> Decision:
         """Return what was written and ordered since the last time, and when to decide again."""
-        decision = Decision(self.written, self.ordered, self.wake_at)
+        decision = Decision(self.written, self.ordered, wake_at)
         self.written, self.ordered = [], []
         return decision
 
     @property
     def wake_at(self) -> int | None:
         """Return the instant at which something has to be decided even if nothing is heard, None for never."""
-        timer = self.timers.first(self.deadline, paused=self.status == "paused")
+        timer = self.next_timer()
         return None if timer is None else timer[0]
+
+    def next_timer(self) -> Timer | None:
+        """Return the earliest timer that still counts, None where there is none."""
+        return self.timers.first(self.deadline, paused=self.status == PAUSED)
 
     def draw(self, run: StepRun, *which: object) -> float:
         """Return the jitter of one wait: a hash, so that a replay waits just as long."""

@@ -17,6 +17,7 @@ Not handled here: who may act, where entries are kept, how calls are made, admis
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 from .. import events as e
 from ..commands import CancelAttempt, Decision, Finish
@@ -39,7 +40,7 @@ from ..facts import (
     Signal,
 )
 from ..ids import path_of_attempt
-from ..lifecycle import COMPENSATING, COMPLETED, PAUSED, RETRYING, RUNNING, WAITING
+from ..lifecycle import COMPENSATING, COMPLETED, ENDED_EXECUTION, PAUSED, RETRYING, RUNNING, WAITING
 from . import operator
 from .attempts import answered, attempt_failed, attempt_timed_out, expression_failure
 from .closing import close, container_failed, fail_execution, go_on, judge
@@ -48,11 +49,13 @@ from .ledger import Ledger
 from .postponing import postpone, postpone_undo, service_back
 from .starting import call_command, child_command, consider, delay_over, real_input, start_next
 from .state import Scope, StepRun
-from .timers import DEADLINE, EXECUTION_DEADLINE
+from .timers import DEADLINE, EXECUTION_DEADLINE, Timer
 from .waiting import Waiting, waiting_for
 
 Answer = Answered | Failed | Accepted | Postponed | ChildStarted | ChildEnded
 """What answers a command."""
+
+_ANSWERS = frozenset(get_args(Answer))
 
 _ACTIONS = {
     Pause: operator.pause,
@@ -78,8 +81,8 @@ class Run(Ledger):
         Raises Refused, changing nothing, for an action that does not fit the execution's state.
         """
         self.now = now
-        if isinstance(fact, Answer):
-            return self._hear_answer(fact)
+        if type(fact) in _ANSWERS:
+            return self._hear_answer(fact)  # type: ignore[arg-type]
         if isinstance(fact, BusEvent):
             return operator.bus_event(self, fact)
         if isinstance(fact, ServiceBack):
@@ -94,11 +97,15 @@ class Run(Ledger):
             if self.resuming:
                 self._catch_up()
             self._go_on()
-            while self._fire_next_due():
+            timer = self.next_timer()
+            while timer is not None and timer[0] <= now:
+                self._fire(timer)
                 self._go_on()
-            if self.ended:
+                timer = self.next_timer()
+            if self.status in ENDED_EXECUTION:
                 self.order(Finish(self.status, self.output, self.error))
-        return self.hand_out()
+            return self.hand_out(None if timer is None else timer[0])
+        return self.hand_out(self.wake_at)
 
     def take_up(self, now: int, *, lost: bool) -> None:
         """Say, after a replay, what becomes of the attempts that were in flight when the last holder stopped.
@@ -180,14 +187,11 @@ class Run(Ledger):
     def _catch_up(self) -> None:
         """Fire what fell due in a pause, before anything else is decided (rule 50 of the language)."""
         self.resuming = False
-        while self._fire_next_due():
-            pass
+        while (timer := self.next_timer()) is not None and timer[0] <= self.now:
+            self._fire(timer)
 
-    def _fire_next_due(self) -> bool:
-        """Fire the earliest timer if it is due: a cause of its own, whose effects come before the next."""
-        timer = self.timers.first(self.deadline, paused=self.status == PAUSED)
-        if timer is None or timer[0] > self.now:
-            return False
+    def _fire(self, timer: Timer) -> None:
+        """Fire the earliest timer, which is due: a cause of its own, whose effects come before the next."""
         _, _, kind, run = timer
         self.timers.pop()
         if kind is EXECUTION_DEADLINE:
@@ -202,7 +206,6 @@ class Run(Ledger):
                 delay_over(self, run)
             else:
                 run.due = None
-        return True
 
     def _execution_timed_out(self) -> None:
         self.deadline = None
@@ -235,21 +238,23 @@ class Run(Ledger):
             compensate(self)
 
     def _progress(self) -> None:
+        judgements, eligible, finished, opened = self.judgements, self.eligible, self.finished, self.opened
         while self.status == RUNNING:
-            if self.judgements:
-                judge(self, self.judgements.popleft())
-            elif self.eligible:
-                consider(self, *self.eligible.popleft())
-            elif self.finished:
-                close(self, *self.finished.popleft())
-            elif self.opened:
-                go_on(self, self.opened.popleft())
-            elif not start_next(self):
+            if judgements:
+                judge(self, judgements.popleft())
+            elif eligible:
+                consider(self, *eligible.popleft())
+            elif finished:
+                close(self, *finished.popleft())
+            elif opened:
+                go_on(self, opened.popleft())
+            elif not (self.ready or self.without_slot) or not start_next(self):
                 break
-        for run in self.conditions_met:
-            if run.ready and self.status == RUNNING:
-                self.mark_ready(run)
-        self.conditions_met.clear()
+        if self.conditions_met:
+            for run in self.conditions_met:
+                if run.ready and self.status == RUNNING:
+                    self.mark_ready(run)
+            self.conditions_met.clear()
 
     # Asking -------------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import IllegalTransition
 from ..graph import Graph, Undo
 from ..ids import attempt_reference
-from ..lifecycle import COMPENSATING, COMPLETED, EXECUTION, FAILED, PENDING, RETRYING
+from ..lifecycle import COMPENSATING, COMPLETED, EXECUTION, FAILED, PENDING, RETRYING, WAITING
 from ..limits import DEFAULTS, LIMITS, Defaults, Limits
 from ..postponement import BUSY, NO_HEALTHY_INSTANCE
 from .joins import WAIT
@@ -52,6 +52,7 @@ class Standing:
         """
         self.graph = graph
         self.config = graph.definition.config
+        self.parallel_limit = graph.parallel_limit
         self.execution_id = execution_id
         self.revision = revision
         self.input = input or {}
@@ -167,12 +168,26 @@ class Standing:
             if run.node.undo is not None and (run.status == COMPLETED or (also_failed and run.status == FAILED))
         ]
 
+    def dissolve(self) -> None:
+        """Let go of all step runs, so that their memory is free at once; to be called for what nobody asks of any more.
+
+        Lists and their runs name each other, and would wait for the interpreter to look for rubbish.
+        """
+        for run in self.by_path.values():
+            scope = run.scope
+            scope.names = None
+            scope.vars.merges = []
+            scope.runs = []
+            run.body = None
+        self.by_path = {}
+        self.root = None
+
     # Time -----------------------------------------------------------------------------------------------------------
 
     def keep_defaults(self, data: dict[str, Any]) -> None:
         """Go by the defaults that the execution began with, whatever the shell's are by now."""
         kept = data.get("defaults")
-        if kept is not None:
+        if kept is not None and kept != self.defaults.as_json():
             self.defaults = replace(self.defaults, **kept)
 
     def count_down(self, now: int) -> None:
@@ -302,9 +317,10 @@ class Standing:
         if run.holds_slot:
             run.holds_slot = False
             self.slots_used -= 1
-        if run.type == "wait" and run.status == "waiting":
+        if run.status == WAITING and run.node.type == "wait":
             self.waits_of(run).pop(run.path, None)
-        self.no_longer_postponed(run)
+        if run.postponed is not None:
+            self.no_longer_postponed(run)
 
     def postpone(self, run: StepRun, why: Postponement, until: int, *, back: bool) -> None:
         """Have an attempt that was not made wait until it is asked for again; `back`: its service is said to be."""

@@ -84,7 +84,7 @@ def start_next(ledger: Ledger) -> bool:
     """Start the first run, by place in the definition, that may start now; return False if none may."""
     ready, without_slot = ledger.ready, ledger.without_slot
     while True:
-        slot_free = ledger.slots_used < ledger.config.parallel_limit
+        slot_free = ledger.slots_used < ledger.parallel_limit
         if slot_free and without_slot and (not ready or without_slot[0] < ready[0]):
             place, run = heappop(without_slot)
         elif ready:
@@ -99,7 +99,7 @@ def start_next(ledger: Ledger) -> bool:
         elif run.node.takes_slot and not slot_free:
             heappush(without_slot, (place, run))
         else:
-            _STARTS[run.type](ledger, run)
+            _STARTS[run.node.type](ledger, run)
             return True
 
 

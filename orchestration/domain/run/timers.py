@@ -54,7 +54,7 @@ class Timers:
             if run is None:
                 if instant == deadline:
                     return timer
-            elif _stands(timer):
+            elif instant == (run.due if kind is DUE else run.deadline):
                 if not (paused and kind is DUE):
                     return timer
                 self._held.append(timer)

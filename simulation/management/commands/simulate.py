@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -10,15 +12,20 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from orchestration.domain.documents import parse_document
-from orchestration.domain.errors import DocumentInvalid
+from orchestration.domain.errors import DocumentInvalid, OrchestrationError
 from simulation.checks.catalogue import SEED
 from simulation.checks.making import NAMES, make
 from simulation.checks.table import as_lines, as_markdown
 from simulation.experiments import arguments as experiments
 from simulation.experiments.asking import answer, experiment_named
+from simulation.management import recorded
+from simulation.scenarios.recordings import with_recordings
 from simulation.scenarios.report import page_of
-from simulation.scenarios.running import run_scenario
+from simulation.scenarios.running import Result, run_scenario
+from simulation.scenarios.stopping import add_stopping, stopping_rule, time_limit
+from simulation.scenarios.sure import run_until_sure
 from simulation.scenarios.text import lines_of
+from simulation.speed import Footprint, footprints, speeds
 
 BAR = 30
 """Signs of a progress bar."""
@@ -43,8 +50,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--recordings", type=Path, help="a folder of recorded workflows (WfFormat 1.5), for --validate"
         )
+        recorded.add_arguments(parser)
+        parser.add_argument("--speed", action="store_true", help="say how many steps a second one core simulates here")
+        parser.add_argument(
+            "--memory", type=int, metavar="STEPS", help="say what memory one world of so many steps needs"
+        )
         parser.add_argument("--data", type=Path, help="the folder of the recordings that a scenario names (its own)")
         parser.add_argument("--markdown", action="store_true", help="print the checks' table as documentation shows it")
+        add_stopping(parser)
         experiments.add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -52,10 +65,25 @@ class Command(BaseCommand):
         seed = SEED if options["seed"] is None else options["seed"]
         if options["validate"]:
             self._validate(seed, options)
+        elif recorded.asked(options):
+            self._from_recorded(seed, options)
+        elif options["speed"] or options["memory"] is not None:
+            self._measure(options)
         elif options["file"] is None:
             raise CommandError("name a scenario file, or say --validate")
         else:
             self._simulate(options["file"], seed, options)
+
+    def _from_recorded(self, seed: int, options: dict[str, Any]) -> None:
+        try:
+            with recorded.scenario_file(options, seed, self.stdout.write) as file:
+                if file is not None:
+                    self._simulate(file, seed, options)
+        except DocumentInvalid as error:
+            lines = [f"  {each.path}: {each.message}" for each in error.problems]
+            raise CommandError("\n".join([error.message, *lines])) from error
+        except (OrchestrationError, OSError) as error:
+            raise CommandError(str(error)) from error
 
     def _simulate(self, file: Path, seed: int, options: dict[str, Any]) -> None:
         if options["replications"] is not None and options["replications"] < 2:
@@ -64,14 +92,7 @@ class Command(BaseCommand):
             document = parse_document(file.read_bytes())
             if self._experiment(document, file, seed, options):
                 return
-            result = run_scenario(
-                document,
-                folder=options["data"] or file.parent,
-                seed=seed,
-                replications=options["replications"],
-                jobs=options["jobs"],
-                progress=self._progress,
-            )
+            result = self._result(document, file, seed, options)
         except OSError as error:
             raise CommandError(f"{file} cannot be read: {error}") from error
         except DocumentInvalid as error:
@@ -88,16 +109,31 @@ class Command(BaseCommand):
         if not result.kept:
             raise SystemExit(1)
 
+    def _result(self, document: Any, file: Path, seed: int, options: dict[str, Any]) -> Result:
+        rule = stopping_rule(document, options)
+        rest: Any = {
+            "folder": options["data"] or file.parent,
+            "seed": seed,
+            "jobs": options["jobs"],
+            "progress": self._progress,
+        }
+        if rule is None:
+            return run_scenario(document, replications=options["replications"], **rest)
+        limit = time_limit(options)
+        until = math.inf if limit is None else time.monotonic() + limit
+        return run_until_sure(document, rule=rule, in_time=lambda: time.monotonic() < until, **rest)
+
     def _experiment(self, document: Any, file: Path, seed: int, options: dict[str, Any]) -> bool:
         """Answer the experiment that is asked for; return False if none is."""
         name = experiments.experiment_name(options)
         asked = experiments.experiment_of(options) if name is None else experiment_named(document, name)
         if asked is None:
             return False
+        folder = options["data"] or file.parent
         found = answer(
-            document,
+            with_recordings(document, folder),
             asked,
-            folder=options["data"] or file.parent,
+            folder=folder,
             seed=seed,
             replications=options["replications"],
             jobs=options["jobs"],
@@ -119,6 +155,27 @@ class Command(BaseCommand):
     def _progress_over(self) -> None:
         if self.stderr.isatty():
             self.stderr.write("")
+
+    def _measure(self, options: dict[str, Any]) -> None:
+        found: dict[str, Any] = {}
+        if options["speed"]:
+            found["steps_per_s"] = {
+                str(each.length): {"median": round(each.median), "best": round(each.best)} for each in speeds()
+            }
+        if options["memory"] is not None:
+            if options["memory"] < 1_000:
+                raise CommandError("--memory is at least 1000 steps")
+            points: list[Footprint] = []
+            rate = footprints(options["memory"], points.append)
+            found["memory"] = [{"steps": each.steps, "mib": round(each.memory, 1)} for each in points]
+            found["memory_steps_per_s"] = round(rate)
+        if options["json"]:
+            self.stdout.write(json.dumps(found))
+            return
+        for length, rates in found.get("steps_per_s", {}).items():
+            self.stdout.write(f"{length:>3} steps: {rates['median']:>9,} steps/s, at best {rates['best']:,}")
+        for point in found.get("memory", ()):
+            self.stdout.write(f"{point['steps']:>12,} steps: {point['mib']:7.1f} MiB")
 
     def _validate(self, seed: int, options: dict[str, Any]) -> None:
         names = [each.strip() for each in options["only"].split(",") if each.strip()] or NAMES

@@ -1,0 +1,64 @@
+"""What a scenario begins with that is under way already: executions with their journals, in a file beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from orchestration.domain.definition import parse_definition
+from orchestration.domain.errors import OrchestrationError
+from orchestration.domain.graph import Graph
+from simulation.world.standing import OpenExecution, Standing
+
+_SECRET = re.compile(rb"secrets(?:\.([A-Za-z_]\w*)|\[\\?[\"']([^\"'\\]+)\\?[\"']\])")
+NOT_A_SECRET = "not-a-secret"
+
+
+class StandingOf(BaseModel):
+    """The name of a file (JSON) beside the scenario, with what is under way when it begins."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    file: str
+
+
+def standing_of(given: StandingOf, folder: Path) -> Standing:
+    """Return what is under way by the file. Raises ValueError for one that is not there or not of this kind."""
+    path = folder / given.file
+    if not path.is_file():
+        raise ValueError(f"there is no file {given.file} beside the scenario")
+    try:
+        return standing_from(orjson.loads(path.read_bytes()))
+    except (KeyError, TypeError, orjson.JSONDecodeError, OrchestrationError) as error:
+        raise ValueError(f"{given.file} does not hold executions that are under way: {error}") from error
+
+
+def standing_from(document: Mapping[str, Any]) -> Standing:
+    """Return what is under way by a document that `standing_document` made."""
+    graphs = {key: Graph.compile(parse_definition(each)) for key, each in document["definitions"].items()}
+    executions = tuple(
+        OpenExecution(
+            id=each["id"],
+            workflow=each["workflow"],
+            graph=graphs[each["definition"]],
+            created=each["created"],
+            input=each["input"],
+            entries=tuple(tuple(entry) for entry in each["entries"]),
+            depth=each["depth"],
+            parent=each["parent"],
+            parent_attempt=each["parent_attempt"],
+        )
+        for each in document["executions"]
+    )
+    return Standing(document["at"], executions, document["circuits"])
+
+
+def secrets_in(definitions: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return a stand-in for every secret that definitions name: inputs need values, and nobody is called."""
+    text = orjson.dumps(list(definitions))
+    return {(one or other).decode(): NOT_A_SECRET for one, other in _SECRET.findall(text)}
