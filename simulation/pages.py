@@ -72,7 +72,10 @@ def table_html(table: Table) -> str:
         for first, *others in table.rows
     )
     caption = f"<caption>{escape(table.caption)}</caption>" if table.caption else ""
-    return f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    # Who has no mouse must be able to scroll a wide table.
+    label = escape(table.caption or "table", quote=True)
+    scroll = f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">'
+    return f"{scroll}<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
 
 
 def again(document: dict[str, Any], seed: int, command: str) -> str:

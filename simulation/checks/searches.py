@@ -33,7 +33,7 @@ def cheapest(seed: int) -> Iterator[Check]:
 def knee(seed: int) -> Iterator[Check]:
     """Say where the sweep of an M/M/1 queue's load turns up: at half of its capacity, within 5 %."""
     document = _pool(1, "1s", horizon="20000s")
-    asked = SweepOf(kind="sweep", places={"load": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)})
+    asked = SweepOf(kind="sweep", places={"load": "0.2..0.8:0.1"})
     found = answer(document, asked, folder=HERE, seed=seed, replications=10).data["knees"]["callers"]["at"]
     yield within("knee of M/M/1, share of the capacity", 0.475, 0.525, found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,10 @@ def answer(
     Raises ScenarioInvalid (ExperimentInvalid among them) with paths for what cannot be simulated or asked.
     """
     parse_scenario(document)
+    count = replications or experiment.replications
     with Trials(folder, seed, jobs, progress) as trials:
-        return _answer(trials, document, experiment, replications or experiment.replications)
+        found = _answer(trials, document, experiment, count)
+    return found if count is None else replace(found, asked=f"{found.asked} --replications {count}")
 
 
 def experiment_named(document: dict[str, Any], name: str) -> asked.ExperimentOf:

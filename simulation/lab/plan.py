@@ -71,11 +71,12 @@ def batches(plan: Plan) -> list[tuple[str, int]]:
     """Return the batches of a run, (group, replication), in the order in which they are best done."""
     scenario = plan.scenarios[AS_WRITTEN]
     points = min(LOAD_REPLICATIONS, scenario.replications) if _has_curve(scenario) else 0
-    found = []
-    for replication in range(scenario.replications):
-        found.append((COMPARE, replication))
-        if replication < points:
-            found.append((LOAD, replication))
+    compared = [(COMPARE, replication) for replication in range(scenario.replications)]
+    # Two of the scenario first, so that its figures are soon told; then the curve in between.
+    found = compared[:2]
+    for replication in range(max(points, scenario.replications - 2)):
+        found += [(LOAD, replication)] if replication < points else []
+        found += compared[replication + 2 : replication + 3]
     return found
 
 

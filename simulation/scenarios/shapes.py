@@ -53,18 +53,12 @@ def shape_of(figures: Sequence[WorkloadFigures], horizon: float, dropped: int) -
     good = np.array([np.histogram(each.ended_at, edges, weights=each.good)[0] for each in figures])
     counts = np.array([np.histogram(each.ended_at, edges)[0] for each in figures])
     spent = np.array([np.histogram(each.ended_at, edges, weights=each.times)[0] for each in figures])
-    seen = np.all(counts > 0, axis=0)
+    seen = np.flatnonzero(counts.min(axis=0) > 0)
     means = spent[:, seen] / counts[:, seen]
     return Shape(
         spread,
         tuple(zip(middles, _bands(good / (horizon / SLICES)), strict=True)),
-        tuple(
-            zip(
-                [each for each, is_seen in zip(middles, seen.tolist(), strict=True) if is_seen],
-                _bands(means),
-                strict=True,
-            )
-        ),
+        tuple(zip([middles[place] for place in seen.tolist()], _bands(means), strict=True)),
     )
 
 

@@ -61,13 +61,13 @@ def test_it_comes_to_the_very_result_of_the_command(team_id: int):
 def test_it_tells_more_with_every_batch(team_id: int):
     run_id = started(team_id)
     told = []
-    for _ in range(4):
+    for _ in range(5):
         tasks.carry_out(taken())
         run = queries.get_run(team_id=team_id, run_id=run_id)
         assert run.result is not None
         compared = run.result["compare"]
         told.append((run.done, compared and compared["variants"][0]["replications"], bool(run.result["load"])))
-    assert told == [(1, None, False), (2, None, False), (3, 2, False), (4, 2, True)]
+    assert told == [(1, None, False), (2, 2, False), (3, 2, False), (4, 3, False), (5, 3, True)]
     assert state_of(run_id) == "running"
 
 

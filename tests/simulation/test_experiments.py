@@ -234,7 +234,7 @@ def test_it_makes_a_page_that_needs_nothing_else_and_says_how_to_ask_again():
     page = ask(scenario(), "sweep", places={"load": [0.5, 1, 1.5]}).page()
     assert "http" not in page
     assert "<script" not in page
-    assert "--sweep &#x27;load=0.5,1,1.5&#x27; --seed 7" in page
+    assert "--sweep &#x27;load=0.5,1,1.5&#x27; --replications 5 --seed 7" in page
     assert "prefers-color-scheme: dark" in page
 
 

@@ -9,6 +9,7 @@ from orchestration.domain.lifecycle import DRAINING
 from orchestration.domain.placement.fleet import MAINTENANCE, OFFLINE, Constraints, Fleet, Neighbour
 from orchestration.domain.placement.placing import SPREAD, Strategy
 from orchestration.domain.rebalance.planning import Rules, apply, cost_of, plan
+from orchestration.domain.rebalance.planning import _merged as merged
 from orchestration.domain.rebalance.standing import DeviationMarks, FixedMarks, levels_of, utilisation
 from tests.unit.domain.fleets import fleet, instance, node
 
@@ -170,3 +171,17 @@ def test_it_plans_nothing_for_nothing():
     for wrong in (lambda: FixedMarks(0.5, 0.8), lambda: DeviationMarks(-0.1, 0), lambda: FixedMarks(1.1, 0)):
         with pytest.raises(ValueError, match=r"marks|deviations"):
             wrong()
+
+
+def test_it_moves_an_instance_once_that_would_move_twice_where_that_works():
+    given = fleet(node("a", 100), node("b"), node("c", 100), node("d"), a=[instance("pay-1")], c=[instance("x-1")])
+    away, on = ("pay-1", "a", "b"), ("pay-1", "b", "c")
+    room, swap = ("x-1", "c", "d"), ("x-1", "c", "a")
+    assert merged(given, [away], room) == [away, room]
+    # There and back is not at all.
+    assert merged(given, [away], ("pay-1", "b", "a")) == []
+    # Straight on, at once where there is room, later where another one leaves it.
+    assert merged(given, [room, away], on) == [room, ("pay-1", "a", "c")]
+    assert merged(given, [away, room], on) == [room, ("pay-1", "a", "c")]
+    # Two that change places need a third one to wait at.
+    assert merged(given, [away, swap], on) == [away, swap, on]
