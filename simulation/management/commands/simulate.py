@@ -89,7 +89,7 @@ class Command(BaseCommand):
         if options["replications"] is not None and options["replications"] < 2:
             raise CommandError("--replications is at least 2: one alone has no interval")
         try:
-            document = parse_document(file.read_bytes())
+            document = with_recordings(parse_document(file.read_bytes()), options["data"] or file.parent)
             if self._experiment(document, file, seed, options):
                 return
             result = self._result(document, file, seed, options)
@@ -129,11 +129,10 @@ class Command(BaseCommand):
         asked = experiments.experiment_of(options) if name is None else experiment_named(document, name)
         if asked is None:
             return False
-        folder = options["data"] or file.parent
         found = answer(
-            with_recordings(document, folder),
+            document,
             asked,
-            folder=folder,
+            folder=options["data"] or file.parent,
             seed=seed,
             replications=options["replications"],
             jobs=options["jobs"],
