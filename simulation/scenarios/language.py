@@ -31,8 +31,7 @@ from .cluster_language import (
     cluster_problems,
 )
 from .experiments import ExperimentOf
-from .scoring import RecordedOf
-from .standing import StandingOf
+from .recorded_language import RecordedOf, StandingOf
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, le=1e9)]

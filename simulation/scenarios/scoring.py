@@ -9,33 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
 from simulation.statistics.comparison import Equivalence
 from simulation.statistics.intervals import Interval, mean_interval, percentile
 from simulation.world.world import Outcome
 
+from .recorded_language import RecordedOf
+
 MARGINS = {"p50": 0.10, "p95": 0.15, "per_second": 0.05}
 CONFIDENCE = 0.90
 LEAST = 20
 """Executions that must have ended for their percentiles to be compared."""
-
-Measured = Annotated[float, Field(ge=0)]
-
-
-class RecordedOf(BaseModel):
-    """What really happened to a workload: executions that ended, a second; percentiles of their times (seconds)."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    count: Annotated[int, Field(ge=0)]
-    per_second: Measured
-    p50: Measured
-    p95: Measured
-    completed: Measured
 
 
 @dataclass(frozen=True, slots=True)

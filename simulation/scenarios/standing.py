@@ -8,23 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict
 
 from orchestration.domain.definition import parse_definition
 from orchestration.domain.errors import OrchestrationError
 from orchestration.domain.graph import Graph
 from simulation.world.standing import OpenExecution, Standing
 
+from .recorded_language import StandingOf
+
 _SECRET = re.compile(rb"secrets(?:\.([A-Za-z_]\w*)|\[\\?[\"']([^\"'\\]+)\\?[\"']\])")
 NOT_A_SECRET = "not-a-secret"
-
-
-class StandingOf(BaseModel):
-    """The name of a file (JSON) beside the scenario, with what is under way when it begins."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    file: str
 
 
 def standing_of(given: StandingOf, folder: Path) -> Standing:

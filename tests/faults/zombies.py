@@ -1,9 +1,13 @@
 """F17 to F19: a worker that slept through its lease and wakes up, and one whose loop stands still.
 
-Leases are shortened, so that many trials fit; what is tried does not depend on their length.
+Leases are shortened, so that many trials fit; what is tried does not depend on their length. On SQLite a process that
+is stopped inside of a transaction stops every other one, and nobody can judge a lease: it is let go on until it stands
+elsewhere.
 """
 
 from __future__ import annotations
+
+from django.db import OperationalError, connection, transaction
 
 from orchestration import clock
 from orchestration.engine.models import Execution, JournalBatch, JournalEntry, Shift
@@ -16,10 +20,38 @@ LEASE = 1.5
 SHORT = {"PODIUM_LEASE_SECONDS": str(LEASE), "PODIUM_HEARTBEAT_SECONDS": "0.4", "PODIUM_SWEEP_SECONDS": "0.3"}
 
 
+def _frozen(site: Site):
+    """Freeze the worker that holds executions, and return it with its shift; None if that holds up the database."""
+    found = site.holder()
+    if not found:
+        return None
+    found[0].freeze()
+    if _writable():
+        return found
+    found[0].thaw()
+    return None
+
+
+def _writable() -> bool:
+    if connection.vendor != "sqlite":
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout = 500")
+        try:
+            with transaction.atomic():
+                cursor.execute("UPDATE podium_shift SET id = id WHERE id = -1")
+        except OperationalError:
+            return False
+        finally:
+            cursor.execute("PRAGMA busy_timeout = 20000")
+    return True
+
+
 def _zombies(lab: Lab, site: Site, *, between) -> None:
     """Freeze whoever holds the executions for three leases, let others take over, thaw it, and count what it writes."""
-    worker, shift = site.until(site.holder, "a shift that holds executions")
-    worker.freeze()
+    worker, shift = site.until(
+        lambda: _frozen(site), "a shift that holds executions, and stands outside of transactions"
+    )
     frozen = clock.monotonic()
     between()
     site.until(lambda: Shift.objects.filter(id=shift.id, state="dead").exists(), "the shift is declared dead")
