@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -84,9 +85,9 @@ def new_run(execution_id: str) -> Run:
 
 
 def detail(
-    summary: ExecutionSummary, children: tuple[ExecutionSummary, ...], steps_limit: int | None
+    summary: ExecutionSummary, children: Callable[[], tuple[ExecutionSummary, ...]], steps_limit: int | None
 ) -> ExecutionDetail:
-    """Return the execution whose row is `summary`, as its journal has it."""
+    """Return the execution whose row is `summary`, as its journal has it, with its children as they are then."""
     folded = _find(summary.id)
     with folded.lock:
         try:
@@ -97,7 +98,7 @@ def detail(
             if not (summary.quarantined and isinstance(error, OrchestrationError)):
                 raise
         run = folded.run
-        found = _detail(run, summary, children, steps_limit)
+        found = _detail(run, summary, children(), steps_limit)
     if len(run.by_path) > STEPS_KEPT:
         forget(summary.id)
     return found

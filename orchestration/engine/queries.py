@@ -249,7 +249,8 @@ def get_execution(*, team_id: int, execution_id: str, steps_limit: int | None = 
     summary = _get_summary(team_id, execution_id)
     children = models.Execution.objects.filter(parent_id=execution_id, team_id=team_id)
     rows = children.order_by("created_at").values_list(*_COLUMNS)[:CHILDREN_SHOWN]
-    return folding.detail(summary, _summaries(rows), steps_limit)
+    # Read after the journal: a parent that is seen to have ended has seen its children's ends.
+    return folding.detail(summary, lambda: _summaries(rows), steps_limit)
 
 
 def list_events(*, team_id: int, execution_id: str, after: int = 0, limit: int = 500) -> tuple[JournalEntry, ...]:
