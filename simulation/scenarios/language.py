@@ -14,7 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from orchestration.domain.calling.policy import parse_policy
 from orchestration.domain.definition import parse_definition
-from orchestration.domain.definition.shape import shape_problems
+from orchestration.domain.definition.shape import root_errors, shape_problems
 from orchestration.domain.definition.values import Cpu, Duration
 from orchestration.domain.documents import check_value, join_path
 from orchestration.domain.errors import DocumentInvalid, Problem
@@ -345,8 +345,8 @@ def parse_scenario(document: Any) -> Scenario:
     try:
         scenario = Scenario.model_validate(document)
     except ValidationError as error:
-        locations = [each["loc"] for each in error.errors(include_url=False) if each["type"] != "too_short"]
-        told = zip(locations, shape_problems(error), strict=False)
+        locations = [each["loc"] for each in root_errors(error, short_lists=True)]
+        told = zip(locations, shape_problems(error, short_lists=True), strict=True)
         raise _invalid([Problem(_path(document, where), each.code, _said(each)) for where, each in told]) from None
     problems = [*_inner(scenario), *_references(scenario), *cluster_problems(scenario)]
     if problems:

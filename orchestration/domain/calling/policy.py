@@ -15,7 +15,7 @@ import orjson
 from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
-from ..definition.shape import shape_problems
+from ..definition.shape import root_errors, shape_problems
 from ..definition.values import FILE_PATTERN, HOST_PATTERN, Duration, Slug, Texts
 from ..documents import check_value
 from ..durations import format_duration
@@ -314,7 +314,7 @@ def _durations(section: Any, path: str) -> list[tuple[str, int]]:
 
 def _told(error: ValidationError) -> list[Problem]:
     # Unlike in a definition, a name that is no key has no nearest one of which all else is known.
-    kinds = (each["type"] for each in error.errors(include_url=False, include_input=False))
+    kinds = (each["type"] for each in root_errors(error))
     return [_as_told(kind, problem) for kind, problem in zip(kinds, shape_problems(error), strict=True)]
 
 

@@ -16,8 +16,8 @@ from .values import PATTERN_WORDS
 
 _TAGS = frozenset({*STEP_MODELS, *TRIGGER_MODELS, UNTYPED})
 _MODELS: dict[str, type[BaseModel]] = {**STEP_MODELS, **TRIGGER_MODELS, **Definition.SECTIONS}
-_CONSEQUENCES = frozenset({"default_factory_not_called", "too_short"})
-"""What follows from other errors, or is checked on the document itself: a list may be short for what is wrong in it."""
+_CONSEQUENCE = "default_factory_not_called"
+_SHORT = "too_short"
 
 _SUGGESTIONS = 50
 _LONGEST_SUGGESTED = 64
@@ -40,6 +40,7 @@ _KINDS = {
     "none_required": "must be left out",
 }
 _LENGTHS = {
+    "too_short": "has {actual_length} entries; at least {min_length} must be there",
     "too_long": "has {actual_length} entries; at most {max_length} are allowed",
     "string_too_long": "must have at most {max_length} characters",
 }
@@ -51,14 +52,23 @@ _RANGES = {
 }
 
 
-def shape_problems(error: ValidationError) -> list[Problem]:
-    """Return a problem for each error of the model that does not merely follow from another."""
+def root_errors(error: ValidationError, *, short_lists: bool = False) -> list[Any]:
+    """Return the errors of the model that do not merely follow from others, as pydantic tells them.
+
+    A list may be short for what is wrong in it. With `short_lists` it is an error of its own where nothing is;
+    definitions are looked at for that as documents.
+    """
+    found = [each for each in error.errors(include_url=False, include_input=False) if each["type"] != _CONSEQUENCE]
+    inner = {each["loc"][:end] for each in found for end in range(len(each["loc"]))} if short_lists else set()
+    return [each for each in found if each["type"] != _SHORT or (short_lists and each["loc"] not in inner)]
+
+
+def shape_problems(error: ValidationError, *, short_lists: bool = False) -> list[Problem]:
+    """Return a problem for each of the `root_errors`, in their order."""
     problems = []
     suggestions = 0
-    for detail in error.errors(include_url=False, include_input=False):
+    for detail in root_errors(error, short_lists=short_lists):
         kind, location = detail["type"], detail["loc"]
-        if kind in _CONSEQUENCES:
-            continue
         if kind == "extra_forbidden":
             suggestions += 1
             message = _unknown_key(location, suggest=suggestions <= _SUGGESTIONS)
