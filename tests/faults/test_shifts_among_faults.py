@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connections
 
 from orchestration.engine.driver import run_shift
 from orchestration.engine.models import Execution, Shift
 from orchestration.engine.recovery import check
+from tests.cutting import cut_connections
 from tests.integration.engine import recorded as recorded_services
 from tests.integration.engine.conftest import Shifts, Site, call
 from tests.integration.engine.test_worker import recorded
@@ -124,11 +125,7 @@ def test_connections_that_are_cut_again_and_again_lose_and_double_nothing(
     executions = [site.start("chain") for _ in range(20)]
 
     def cut() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        cut_connections()
         return not Execution.objects.filter(ended_at=None).exists()
 
     wait_for(cut, what="the end of all", timeout=60, pause=0.2)

@@ -18,6 +18,7 @@ from orchestration import clock
 from orchestration.engine import doorbell, operations, queue
 from orchestration.engine.models import Execution, Shift
 from orchestration.engine.store_postgres import connection_arguments
+from tests.cutting import cut_connections
 from tests.integration.engine.conftest import Shifts, Site, Worker, call
 from tests.integration.engine.test_worker import START_SECONDS, recorded
 from tests.waiting import NeverHappened, wait_for
@@ -150,11 +151,7 @@ def test_connections_that_were_kept_and_have_gone_stale_cost_a_look(site: Site, 
     for _ in range(3):
         assert site.ended(site.start("order")).status == "completed"
         wait_for(asleep, what="no shift being awake", timeout=20)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+        cut_connections()
         began = clock.monotonic()
         assert site.ended(site.start("order")).status == "completed"
         assert clock.monotonic() - began < FOUND_SECONDS
