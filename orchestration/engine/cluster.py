@@ -30,7 +30,7 @@ def run_cluster() -> int:
 
     die_with_parent()
     limit_memory(settings.PODIUM.worker_memory_bytes)
-    os.register_at_fork(after_in_child=die_with_parent)
+    os.register_at_fork(before=_remember_parent, after_in_child=_die_with_whoever_forked)
     if os.environ.get(SUPERVISOR) not in (None, str(os.getppid())):
         # It died while this process was starting.
         return 1
@@ -61,3 +61,17 @@ def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent dies."""
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+_forking: list[int] = []
+
+
+def _remember_parent() -> None:
+    _forking[:] = [os.getpid()]
+
+
+def _die_with_whoever_forked() -> None:
+    die_with_parent()
+    if os.getppid() != _forking[0]:
+        # It died between the fork and the asking, so the kernel will never tell.
+        os._exit(1)
