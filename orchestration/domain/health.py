@@ -105,10 +105,9 @@ def stretches(changes: Sequence[tuple[int, str]], *, begin: int, end: int) -> tu
     for at, state in changes:
         if at > end:
             break
-        if at <= marks[-1][0]:
-            marks[-1] = (marks[-1][0], state)
-        elif state != marks[-1][1]:
-            marks.append((at, state))
+        since = marks.pop()[0] if at <= marks[-1][0] else at
+        if not marks or state != marks[-1][1]:
+            marks.append((since, state))
     ends = [at for at, _ in marks[1:]] + [end]
     whole = end - begin
     return tuple(

@@ -136,3 +136,8 @@ def test_a_drawing_has_no_gap_and_ends_as_it_is(changes: list[tuple[int, str]], 
         assert after.state != before.state
     earlier = [state for at, state in changes if at < end]
     assert drawn[-1].state == (earlier[-1] if earlier else UNKNOWN)
+
+
+def test_a_change_that_is_taken_back_at_the_same_instant_is_none():
+    changes = [(1, UNHEALTHY), (3, HEALTHY), (3, UNHEALTHY)]
+    assert [each.state for each in stretches(changes, begin=0, end=5)] == [UNKNOWN, UNHEALTHY]
