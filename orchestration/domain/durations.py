@@ -19,7 +19,7 @@ _UNITS = (
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,18}}){unit}(?![a-z]))?" for unit, _ in _UNITS))
 
 
-def parse_duration(value: str | int | float) -> int:
+def parse_duration(value: object) -> int:
     """Return the microseconds of a duration text or of a number of seconds.
 
     Raise ValueError with a sentence for anything else: a negative number, a bool, a text without a unit.

@@ -58,18 +58,12 @@ def test_it_waits_as_the_fast_path_does():
     found = callers(model)
     streams = World(model, seed=1, replication=0)
     begun = found.ended_at - found.times
-    draws = [streams.services["backend"]._times[""].draw(Job(job), "call", 1) for job in range(found.times.size)]
+    times, one = streams.services["backend"]._times[""], streams.shell.start("work", "one", {})
+    draws = []
+    for one.job in range(found.times.size):
+        draws.append(times.draw(one, "call", 1))
     fast = waits(begun, np.round(np.array(draws), 6), 1) + np.array(draws)
     assert found.times == pytest.approx(fast, abs=1e-4)
-
-
-class Job:
-    """As much of an execution as a draw asks for."""
-
-    workflow = "work"
-
-    def __init__(self, job):
-        self.job = job
 
 
 def test_it_waits_as_theory_says():

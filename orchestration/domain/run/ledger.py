@@ -21,14 +21,6 @@ class Ledger(Fold):
     `now` is the instant of the decision that is being made, set by whoever calls in.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.now = 0
-        self.written: list[Event] = []
-        self.ordered: list[Command] = []
-        self.conditions_met: list[StepRun] = []
-        self.resuming = False
-
     def write(self, event_type: str, step: str, data: dict[str, Any]) -> None:
         """Add an entry to the journal and fold it."""
         seq = self.seq + 1

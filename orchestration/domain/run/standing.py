@@ -16,7 +16,9 @@ from dataclasses import replace
 from heapq import heappop, heappush
 from typing import Any
 
+from ..commands import Command
 from ..errors import IllegalTransition
+from ..events import Event
 from ..graph import Graph, Undo
 from ..ids import attempt_reference
 from ..lifecycle import COMPENSATING, COMPLETED, EXECUTION, FAILED, PENDING, RETRYING, WAITING
@@ -95,6 +97,13 @@ class Standing:
         self.ready: list[tuple[Place, StepRun]] = []
         self.without_slot: list[tuple[Place, StepRun]] = []
         self.timers = Timers()
+
+        # The ledger's own; a compiled class cannot hand keywords on to the one that it extends.
+        self.now = 0
+        self.written: list[Event] = []
+        self.ordered: list[Command] = []
+        self.conditions_met: list[StepRun] = []
+        self.resuming = False
 
     # What a shell reads -------------------------------------------------------------------------------------------
 
