@@ -40,6 +40,7 @@ class PodiumSettings:
     site: str = setting("podium", "the name of its queues, sockets and cache in Redis; sites that share one need two")
     base_url: str = setting("http://127.0.0.1:8000", "where this site is reached; links and callbacks start with it")
     demo: bool = setting(False, "the demo is loaded: the login demo/demo is open, on loopback only")
+    compiled: bool = setting(True, "modules are loaded compiled where `make compile` made them of these very files")
     log_level: str = setting("INFO", "`DEBUG`, `INFO`, `WARNING` or `ERROR`")
     log_format: str = setting("console", "`console` for people, `json` for programs")
 

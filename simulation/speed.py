@@ -5,6 +5,8 @@ service's gate, the choice of an instance, the draw of a time, the wait in line.
 three services of three instances each, 60 % busy, under the default policies; nothing is switched off. Seconds are the
 processor's, as the kernel counts them, so that a neighbour takes little away; it still takes some (a shared cache, a
 shared core), which is why several rounds are made in turn and the best is told beside the median.
+
+It is a matter of whether the domain and the world were compiled (`make compile`); what was measured is told.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 
 from orchestration.domain.definition import parse_definition
 from orchestration.domain.graph import Graph
+from orchestration.domain.run import run as domain_run
 from simulation.arrivals.processes import Poisson
 from simulation.service_models.distributions import Exponential
 from simulation.world.load import Workload
@@ -57,6 +60,11 @@ class Footprint:
 
     steps: int
     memory: float
+
+
+def is_compiled() -> bool:
+    """Tell whether the domain's modules are loaded compiled."""
+    return not (domain_run.__file__ or "").endswith(".py")
 
 
 def chain_world(length: int, executions: float) -> WorldModel:

@@ -25,7 +25,7 @@ from simulation.scenarios.running import Result, run_scenario
 from simulation.scenarios.stopping import add_stopping, stopping_rule, time_limit
 from simulation.scenarios.sure import run_until_sure
 from simulation.scenarios.text import lines_of
-from simulation.speed import Footprint, footprints, speeds
+from simulation.speed import Footprint, footprints, is_compiled, speeds
 
 BAR = 30
 """Signs of a progress bar."""
@@ -156,7 +156,7 @@ class Command(BaseCommand):
             self.stderr.write("")
 
     def _measure(self, options: dict[str, Any]) -> None:
-        found: dict[str, Any] = {}
+        found: dict[str, Any] = {"compiled": is_compiled()}
         if options["speed"]:
             found["steps_per_s"] = {
                 str(each.length): {"median": round(each.median), "best": round(each.best)} for each in speeds()
@@ -171,6 +171,9 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(found))
             return
+        self.stdout.write(
+            "compiled" if found["compiled"] else "interpreted (see `make compile`)"
+        )
         for length, rates in found.get("steps_per_s", {}).items():
             self.stdout.write(f"{length:>3} steps: {rates['median']:>9,} steps/s, at best {rates['best']:,}")
         for point in found.get("memory", ()):
