@@ -12,7 +12,7 @@ way for which it has no places any more.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from django.db import connection, transaction
 
@@ -23,6 +23,7 @@ from orchestration.domain.calling.shares import Share, places_for, tokens_for
 
 from .models import CallingState, PlaceLease, RegistryIndex, Service, ServiceEvent
 
+_COLUMNS = tuple(each.name for each in fields(Verdict))
 TOO_MANY_EVENTS = 10_000
 IDLE_MILLISECONDS = 3_000
 """So long may whoever holds a service's row do nothing; then PostgreSQL ends its transaction and others go on.
@@ -91,7 +92,7 @@ def publish(service: int, verdict: Verdict) -> Verdict:
 
     Of a service that is gone nothing is told.
     """
-    fresh = {name: getattr(verdict, name) for name in Verdict.__slots__}
+    fresh = {name: getattr(verdict, name) for name in _COLUMNS}
     with transaction.atomic():
         row = _locked(service)
         if row is None or row.number < verdict.number:

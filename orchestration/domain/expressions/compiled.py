@@ -301,7 +301,7 @@ def settle(value: Any, most: int) -> Any:
     return value
 
 
-def _check_number(value: float) -> None:
+def _check_number(value: Any) -> None:
     if isinstance(value, int):
         if not -MAX_SAFE_INT <= value <= MAX_SAFE_INT:
             raise Fault("the result is a whole number that JSON cannot carry exactly")

@@ -12,9 +12,11 @@ import pytest
 from config import compiled, compiling
 
 LOADED = """
+import os
 import sys
 from pathlib import Path
 from config import compiled
+os.environ["PODIUM_COMPILED"] = sys.argv[3]
 compiled.ROOT, compiled.BUILDS = Path(sys.argv[1]), Path(sys.argv[2])
 sys.path.insert(0, sys.argv[1])
 sys.path_importer_cache.clear()
@@ -43,11 +45,16 @@ def write(root: Path, factor: int) -> None:
     (root / "orchestration" / "domain" / "ids.py").write_text(text, encoding="ascii")
 
 
-def loaded(root: Path, **environment: str) -> str:
-    """What a new process of the project loads."""
-    command = [sys.executable, "-c", LOADED, str(root), str(compiled.BUILDS)]
+def loaded(root: Path, *, compiled_ones: str = "1") -> str:
+    """What a new process of the project loads, which has not taken the platform's own modules."""
+    command = [sys.executable, "-c", LOADED, str(root), str(compiled.BUILDS), compiled_ones]
     found = subprocess.run(
-        command, cwd=Path(__file__).parents[3], env=environment, capture_output=True, text=True, check=True
+        command,
+        cwd=Path(__file__).parents[3],
+        env={"PODIUM_COMPILED": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return found.stdout.strip()
 
@@ -63,7 +70,7 @@ def test_it_is_loaded_until_its_text_changes(project: Path):
     assert loaded(project) == "False 8 .py"
     compiling.build(compiled.folder())
     assert loaded(project) == "True 8 .so"
-    assert loaded(project, PODIUM_COMPILED="0") == "False 8 .py"
+    assert loaded(project, compiled_ones="0") == "False 8 .py"
     write(project, 3)
     assert loaded(project) == "False 12 .py"
     write(project, 2)
