@@ -1,7 +1,7 @@
 """What was recorded of executions, read for models of it: starts, journals, definitions, and what is under way now.
 
 Reads are bounded and portioned: a window of any length costs at most a million instants and `limit` journals, and no
-more than a portion of them is in memory beside what is handed out.
+more than a portion of them is in memory beside what is handed out. What is handed out holds no secret of the team.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from orchestration.domain.errors import LimitExceeded, NotFound
 from orchestration.domain.events import Event
 from orchestration.engine.models import Execution, JournalEntry, Revision, Workflow
+from orchestration.engine.veil import Veil, veil_of
 
 MOST_STARTS = 1_000_000
 """Starts of one window whose instants are read; a longer window has to be cut."""
@@ -131,10 +132,11 @@ def sample(ids: Sequence[str], limit: int = SAMPLE) -> tuple[str, ...]:
 
 def recorded_executions(*, team_id: int, ids: Sequence[str]) -> Iterator[RecordedExecution]:
     """Yield the executions with these ids, and all that they started, with their journals."""
+    veil = veil_of(team_id)
     for first in range(0, len(ids), PORTION):
         portion: Sequence[str] = ids[first : first + PORTION]
         while portion:
-            yield from _with_journals(Execution.objects.filter(team_id=team_id, id__in=portion))
+            yield from _with_journals(Execution.objects.filter(team_id=team_id, id__in=portion), veil)
             children = Execution.objects.filter(team_id=team_id, parent_id__in=portion)
             portion = list(children.order_by("id").values_list("id", flat=True))
 
@@ -146,8 +148,9 @@ def open_executions(*, team_id: int, workflows: Iterable[str], limit: int = MOST
     )
     ids = list(rows.order_by("created_at", "id").values_list("id", flat=True)[: limit + MOST_OPEN])
     found: list[RecordedExecution] = []
+    veil = veil_of(team_id)
     for first in range(0, min(limit, len(ids)), PORTION):
-        found += _with_journals(Execution.objects.filter(id__in=ids[first : min(first + PORTION, limit)]))
+        found += _with_journals(Execution.objects.filter(id__in=ids[first : min(first + PORTION, limit)]), veil)
     found.sort(key=lambda each: (each.created, each.id))
     return Open(tuple(found), max(0, len(ids) - limit))
 
@@ -174,9 +177,9 @@ def latest_definitions(*, team_id: int, workflows: Iterable[str]) -> dict[str, d
     return {slug: document for (slug, _), document in found.items()}
 
 
-def _with_journals(rows: QuerySet[Execution]) -> Iterator[RecordedExecution]:
+def _with_journals(rows: QuerySet[Execution], veil: Veil) -> Iterator[RecordedExecution]:
     found = list(rows.values_list(*_COLUMNS))
-    journals = _journals([row[0] for row in found])
+    journals = _journals([row[0] for row in found], veil)
     for key, slug, revision, status, created, started, ended, text, depth, parent, attempt in found:
         yield RecordedExecution(
             id=key,
@@ -186,7 +189,7 @@ def _with_journals(rows: QuerySet[Execution]) -> Iterator[RecordedExecution]:
             created=created,
             started=started,
             ended=ended,
-            input=orjson.loads(text),
+            input=orjson.loads(veil.over(text)),
             input_size=len(text),
             depth=depth,
             parent=parent or "",
@@ -195,10 +198,10 @@ def _with_journals(rows: QuerySet[Execution]) -> Iterator[RecordedExecution]:
         )
 
 
-def _journals(ids: Sequence[str]) -> dict[str, tuple[Event, ...]]:
+def _journals(ids: Sequence[str], veil: Veil) -> dict[str, tuple[Event, ...]]:
     rows = JournalEntry.objects.filter(execution_id__in=ids).order_by("execution_id", "seq")
     entries = rows.values_list("execution_id", "seq", "type", "at", "step", "data").iterator(2000)
     return {
-        key: tuple(Event(seq, kind, at, step, orjson.loads(data)) for _, seq, kind, at, step, data in group)
+        key: tuple(Event(seq, kind, at, step, orjson.loads(veil.over(data))) for _, seq, kind, at, step, data in group)
         for key, group in groupby(entries, lambda row: row[0])
     }
