@@ -26,6 +26,7 @@ from simulation.world.standing import Standing
 from simulation.world.world import WorldModel
 
 from . import language
+from .case_building import case_of
 from .cluster_building import cluster_of, on_nodes
 from .language import Scenario, ScenarioInvalid, parse_scenario
 from .standing import secrets_in, standing_of
@@ -74,6 +75,7 @@ def world_of(scenario: Scenario, folder: Path) -> WorldModel:
                 _load(each.arrivals, f"workloads[{place}].arrivals", folder),
                 each.input,
                 each.priority,
+                tuple(case_of(case, each.answers) for case in each.cases),
             )
             for place, each in enumerate(scenario.workloads)
         ),
@@ -187,7 +189,7 @@ def _failures(path: str, given: language.FailuresOf | None) -> Failures | None:
     if given is None:
         return None
     times = None if given.times is None else _told(f"{path}.failures.times", lambda: times_of(given.times))
-    return Failures(given.share, given.code, given.retryable, given.methods, times)
+    return Failures(given.share, given.code, given.retryable, given.methods, times, given.status)
 
 
 def _load(given: Any, path: str, folder: Path) -> processes.Arrivals | ClosedUsers:

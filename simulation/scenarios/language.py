@@ -19,6 +19,7 @@ from orchestration.domain.definition.values import Cpu, Duration
 from orchestration.domain.documents import check_value, join_path
 from orchestration.domain.errors import DocumentInvalid, Problem
 
+from .case_language import CaseOf, Status, case_problems
 from .cluster_language import (
     CapacityOf,
     ConstraintsOf,
@@ -200,10 +201,14 @@ ArrivalsOf = Annotated[
 
 
 class FailuresOf(_Part):
-    """A share of attempts that fail; `methods` where a method's differs, `times` if failing takes another time."""
+    """A share of attempts that fail; `methods` where a method's differs, `times` if failing takes another time.
+
+    `status` is the HTTP status of a service's own code, which `http_503` names already.
+    """
 
     share: Share
     code: str = "http_503"
+    status: Status | None = None
     retryable: bool | None = None
     methods: dict[str, Share] = Field(default_factory=dict)
     times: Times | None = None
@@ -269,13 +274,18 @@ class SlownessOf(_Part):
 
 
 class WorkloadOf(_Part):
-    """Executions of a workflow, and when they start; `priority` (0 goes first) is the workflow's own where silent."""
+    """Executions of a workflow, and when they start; `priority` (0 goes first) is the workflow's own where silent.
+
+    `cases` are the kinds of executions among them, and `answers` what services answer to those: as they were recorded.
+    """
 
     name: Name
     workflow: str
     arrivals: ArrivalsOf
     input: dict[str, Any] = Field(default_factory=dict)
     priority: Annotated[int, Field(ge=0, le=9)] | None = None
+    cases: tuple[CaseOf, ...] = Field(default=(), strict=False)
+    answers: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
 
 
 class Slo(_Part):
@@ -399,6 +409,7 @@ def _references(scenario: Scenario) -> list[Problem]:
             problems.append(Problem(f"workloads[{place}].workflow", "reference.unknown", said))
         if workloads.index(workload.name) != place:
             problems.append(Problem(f"workloads[{place}].name", "id.duplicate", "the name is given twice"))
+        problems += case_problems(workload.cases, workload.answers, f"workloads[{place}]")
     for place, slo in enumerate(scenario.slos):
         if slo.workload not in workloads:
             said = f"there is no workload {slo.workload}; there are: {', '.join(workloads)}"

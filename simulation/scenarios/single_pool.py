@@ -52,6 +52,8 @@ def pool_of(scenario: Scenario, world: WorldModel) -> SinglePool | None:
     if world.cluster is not None or world.standing is not None:
         return None
     workload, service = world.workloads[0], world.services[0]
+    if workload.cases:
+        return None
     definition = next(each for each in scenario.workflows if each["id"] == workload.workflow)
     if isinstance(workload.load, ClosedUsers) or not _one_call(definition, service.name) or not _plain(service):
         return None

@@ -7,8 +7,6 @@ paths are many, one at a time by a hash.
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
 from orchestration.domain.commands import StartAttempt
@@ -20,13 +18,6 @@ from .shell import Execution
 
 GRID = 2048
 """Even draws that stand for a whole distribution where a part of it is asked for."""
-
-_INDEX = re.compile(r"\[\d+\]")
-
-
-def place_of(path: str) -> str:
-    """Return a step run's path without the numbers of iterations: its place in the definition."""
-    return _INDEX.sub("", path)
 
 
 def remaining(execution: Execution, command: StartAttempt, draws: AttemptDraws, time: int, now: int) -> int:

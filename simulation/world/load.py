@@ -15,6 +15,7 @@ from simulation.arrivals.closed import ClosedUsers
 from simulation.arrivals.processes import Arrivals
 from simulation.streams import KeyedDraws, Streams
 
+from .cases import Case, CaseDraws
 from .clock import Later
 from .shell import Execution, Shell
 from .workers import Workers
@@ -24,7 +25,8 @@ from .workers import Workers
 class Workload:
     """Executions of `workflow` with `input`, by open arrivals or by closed users.
 
-    `priority` (0 goes first) is whose turn it is among those that wait to begin; None: the workflow's own.
+    `priority` (0 goes first) is whose turn it is among those that wait to begin; None: the workflow's own. `cases` are
+    the kinds of executions that there are; none: all are alike.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Workload:
     load: Arrivals | ClosedUsers
     input: Mapping[str, Any] = field(default_factory=dict)
     priority: int | None = None
+    cases: tuple[Case, ...] = ()
 
 
 MOST_KEPT = 262_144
@@ -64,6 +67,7 @@ class Source:
         self._arrived: dict[str, int] = {}
         self._users: dict[str, int] = {}
         self._streams = streams
+        self.cases = CaseDraws(workload.cases, streams, workload.name) if workload.cases else None
         self._thinks: KeyedDraws | None = None
 
     def begin(self, horizon: float) -> None:
@@ -130,11 +134,15 @@ class Source:
         self._arrived[execution_id] = self._shell.now
         if user is not None:
             self._users[execution_id] = user
-        priority = self._priority
+        priority, given, case = self._priority, self._input, None
+        if self.cases is not None:
+            case = self.cases.draw(job)
+            given = {**given, **case.input}
+
+        def start() -> None:
+            self._shell.start(self.workload.workflow, execution_id, given, job=job, priority=priority, case=case)
+
         if self._workers is None:
-            self._shell.start(self.workload.workflow, execution_id, self._input, job=job, priority=priority)
-            return
-        self._workers.admit(
-            lambda: self._shell.start(self.workload.workflow, execution_id, self._input, job=job, priority=priority),
-            priority,
-        )
+            start()
+        else:
+            self._workers.admit(start, priority)

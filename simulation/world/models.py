@@ -16,8 +16,9 @@ from .cluster_models import Deploy
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """A share of attempts that fail with `code` when their time is over; `retryable` is the service's own word.
+    """A share of attempts that fail with `code` (and HTTP `status`) when their time is over.
 
+    `retryable` is the service's own word.
     `methods` are shares of methods that differ, `times` how long a failing attempt takes where that differs.
     """
 
@@ -26,6 +27,15 @@ class Failures:
     retryable: bool | None = None
     methods: Mapping[str, float] = field(default_factory=dict)
     times: Distribution | None = None
+    status: int | None = None
+
+
+def details_of(code: str, status: int | None) -> dict[str, Any]:
+    """Return the details of a failure with `code`: its HTTP status, as given or as `http_503` names it, or nothing."""
+    named = code.removeprefix("http_")
+    if status is None and named.isdigit():
+        status = int(named)
+    return {} if status is None else {"status": status}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,19 +22,22 @@ from orchestration.domain.calling.postponed import Postponed
 from orchestration.domain.commands import StartAttempt
 from orchestration.domain.errors import StepError
 from orchestration.domain.facts import Answered, Failed
+from orchestration.domain.ids import path_of_attempt
 from orchestration.domain.lifecycle import DRAINING
 from orchestration.domain.limits import MICROSECONDS
 from simulation.streams import Streams
 
-from .attempts import AttemptDraws, place_of, remaining
+from .attempts import AttemptDraws, remaining
 from .clock import Later
 from .host import Host
 from .line import Line
-from .models import Failures, ServiceModel
+from .models import Failures, ServiceModel, details_of
+from .places import place_of
 from .shell import Execution, Shell
 from .station import Station, Work
 
 COMPENSATION = "compensation"
+COMPENSATE = "compensate"
 _WORDS = frozenset({ROUND_ROBIN, LEAST_CONNECTIONS, WEIGHTED})
 _TIMED_OUT = answer_of(StepError("timeout"))
 _FULL = StepError("http_503", "the instance has no room", details={"status": 503})
@@ -114,13 +117,17 @@ class Service:
         station = self._choose(execution, command, now)
         station.load.under_way += 1
         failures = station.failing
-        fails = failures is not None and self._is_to_fail(execution, command, failures)
+        case = execution.case
+        error = None if case is None else case.error(_owed(command), execution.tried)
+        fails = error is not None or (failures is not None and self._is_to_fail(execution, command, failures))
         draws = self._failing if fails and self._failing is not None else self._draws(execution, command)
         time = round(draws.draw(execution, command.step, command.number) * MICROSECONDS)
+        if case is not None:
+            time = round(time * case.pace)
         if execution.under_way:
             time = remaining(execution, command, draws, time, now)
         work = execution.work[command.attempt] = Work(execution, command.attempt, self, station, now, time, fails)
-        work.go, work.timeout = go, command.timeout
+        work.go, work.timeout, work.error = go, command.timeout, error
         if since is not None and command.timeout is not None:
             work.timeout = command.timeout - (now - since)
         self._enter(station, work, now)
@@ -237,7 +244,7 @@ class Service:
         if station.line:
             self.fill(station)
         if work.awaited:
-            self._end(work, _DOWN if station.down else station.error if work.fails else None)
+            self._end(work, _DOWN if station.down else work.error or station.error if work.fails else None)
         if station.retire is not None and not station.inside:
             station.retire(station)
 
@@ -260,7 +267,10 @@ class Service:
         del execution.work[work.attempt]
         self._hear(work, SUCCESS if error is None else answer_of(error), self._now())
         if error is None:
-            self._shell.tell(execution, Answered(work.attempt, self._output))
+            case, output = execution.case, self._output
+            if case is not None and case.answers:
+                output = case.answer(path_of_attempt(work.attempt), output)
+            self._shell.tell(execution, Answered(work.attempt, output))
         else:
             self.failed += 1
             self._shell.tell(execution, Failed(work.attempt, error))
@@ -358,9 +368,13 @@ def _times(model: ServiceModel, streams: Streams) -> dict[str, AttemptDraws]:
     }
 
 
+def _owed(command: StartAttempt) -> str:
+    """Return the path by which a case knows a call: what undoes a step is another call than the step's own."""
+    return f"{command.step}/{COMPENSATE}" if command.purpose == COMPENSATION else command.step
+
+
 def _error_of(failures: Failures | None) -> StepError | None:
     if failures is None:
         return None
-    status = failures.code.removeprefix("http_")
-    details = {"status": int(status)} if status.isdigit() else {}
+    details = details_of(failures.code, failures.status)
     return StepError(failures.code, "the service failed", failures.retryable, details)

@@ -26,6 +26,7 @@ from orchestration.domain.lifecycle import ENDED_EXECUTION
 from orchestration.domain.limits import DEFAULTS
 from orchestration.domain.run import Run
 
+from .cases import Case
 from .clock import Clock, Later
 
 EPOCH = 1_767_225_600_000_000
@@ -39,7 +40,8 @@ class Execution:
 
     `attempt` is what `parent` waits under. `taken_up`: its worker has been charged for taking it up. `work` is what a
     model of calls keeps per attempt that is under way. `under_way` has the beginnings of attempts that were so when the
-    simulation began, and are yet to go on.
+    simulation began, and are yet to go on. `case` is what kind of execution it is (None: the usual one), `tried` counts
+    the calls that it has fail.
     """
 
     run: Run
@@ -57,6 +59,8 @@ class Execution:
     work: dict[str, Any] = field(default_factory=dict)
     under_way: dict[str, int] = field(default_factory=dict)
     journal: list[Event] | None = None
+    case: Case | None = None
+    tried: dict[str, int] = field(default_factory=dict)
 
 
 class Calls(Protocol):
@@ -127,10 +131,18 @@ class Shell:
     # Executions
 
     def start(
-        self, workflow: str, execution_id: str, given: dict[str, Any], *, job: int = 0, priority: int | None = None
+        self,
+        workflow: str,
+        execution_id: str,
+        given: dict[str, Any],
+        *,
+        job: int = 0,
+        priority: int | None = None,
+        case: Case | None = None,
     ) -> Execution:
         """Start an execution as soon as `max_concurrent` allows, by priority (the workflow's own), and return it."""
         execution = self._create(workflow, execution_id, given, depth=0, job=job, priority=priority)
+        execution.case = case
         self._admit(workflow)
         return execution
 
@@ -303,6 +315,8 @@ class Shell:
             child = self._create(command.workflow, command.child_id, command.input, depth=command.depth, job=-1)
             if command.wait:
                 child.parent, child.attempt = parent, command.attempt
+            if parent.case is not None:
+                child.case = parent.case.children.get(command.step)
             self._admit(command.workflow)
         if not command.wait:
             self.tell(parent, ChildStarted(command.attempt, child.id))

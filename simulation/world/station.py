@@ -31,7 +31,19 @@ class Serving(Protocol):
 class Work:
     """One attempt at a station: whose it is, since when, and whether anybody still waits for it."""
 
-    __slots__ = ("attempt", "awaited", "begun", "execution", "fails", "go", "service", "station", "time", "timeout")
+    __slots__ = (
+        "attempt",
+        "awaited",
+        "begun",
+        "error",
+        "execution",
+        "fails",
+        "go",
+        "service",
+        "station",
+        "time",
+        "timeout",
+    )
 
     def __init__(
         self, execution: Execution, attempt: str, service: Serving, station: Station, begun: int, time: int, fails: bool
@@ -43,6 +55,7 @@ class Work:
         self.begun = begun
         self.time = time
         self.fails = fails
+        self.error: StepError | None = None
         self.go: Go | None = None
         self.timeout: int | None = None
         self.awaited = True

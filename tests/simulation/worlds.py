@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestration.domain.definition import parse_definition
 from orchestration.domain.graph import Graph
 from simulation.arrivals.processes import Poisson
@@ -23,3 +25,9 @@ def world(*, per_second=4.0, seconds=500.0, definition=None, load=None, **servic
     model = ServiceModel("backend", **{"times": Exponential(0.1), "policy": None, **service})
     workload = Workload("callers", definition.id, load or Poisson(per_second))
     return WorldModel({definition.id: Graph.compile(definition)}, (model,), (workload,), horizon=seconds)
+
+
+def with_cases(model, *cases):
+    """Return a world whose first workload's executions are of several kinds."""
+    first, *others = model.workloads
+    return replace(model, workloads=(replace(first, cases=cases), *others))
