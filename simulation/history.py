@@ -7,7 +7,7 @@ through their queries, and what comes back are plain values.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,16 @@ from orchestration.domain.graph import Graph
 from orchestration.domain.lifecycle import COMPLETED
 from orchestration.domain.limits import MICROSECONDS
 from orchestration.engine import history as engine
-from orchestration.registry.queries import CircuitView, ServiceView, list_services
+from orchestration.registry.queries import ServiceView, list_services
+from orchestration.registry.stands import CallingStand, calling_stands
 from orchestration.teams.operations import default_team
 from orchestration.teams.queries import get_team
 
+from .fit.dependence import Instants
 from .fit.scenario import History
 from .fit.services import Registered
 from .statistics.intervals import percentile
+from .streams import Floats
 
 CAPACITY = "capacity"
 """The key of an instance's metadata that says how many calls it serves at once."""
@@ -72,14 +75,32 @@ def recorded_figures(*, team_id: int, workflow: str, since: int, until: int) -> 
     """Return what came of a window's executions that ended in it: their number, rate, and percentiles (seconds)."""
     found = engine.ends(team_id=team_id, workflow=workflow, since=since, until=until)
     times = np.sort(np.array([ended - created for created, ended, _ in found], dtype=np.float64)) / MICROSECONDS
-    length = (until - since) / MICROSECONDS
+    completed = sum(status == COMPLETED for _, _, status in found) / len(found) if found else 0.0
+    return {**figures_of(times, (until - since) / MICROSECONDS), "completed": completed}
+
+
+def figures_of(times: Floats, length: float) -> dict[str, float | int]:
+    """Return the number, rate and percentiles of sorted times of executions that ended in `length` seconds."""
     return {
-        "count": len(found),
-        "per_second": len(found) / length,
-        "p50": percentile(times, 0.50) if found else 0.0,
-        "p95": percentile(times, 0.95) if found else 0.0,
-        "completed": sum(status == COMPLETED for _, _, status in found) / len(found) if found else 0.0,
+        "count": int(times.size),
+        "per_second": times.size / length,
+        "p50": percentile(times, 0.50) if times.size else 0.0,
+        "p95": percentile(times, 0.95) if times.size else 0.0,
     }
+
+
+def starts_of(*, team_id: int, workflow: str, since: int, until: int) -> Instants:
+    """Return the instants of a window's starts (microseconds, in their order). Raises NotFound, LimitExceeded."""
+    found = engine.starts(team_id=team_id, workflow=workflow, since=since, until=until)
+    return np.array(found.instants, dtype=np.int64)
+
+
+def ended_in(*, team_id: int, workflow: str, since: int, until: int) -> tuple[Floats, Floats]:
+    """Return of a window's executions that ended in it when that was, from its beginning, and their times (seconds)."""
+    found = engine.ends(team_id=team_id, workflow=workflow, since=since, until=until)
+    ended = np.array([ended - since for _, ended, _ in found], dtype=np.float64) / MICROSECONDS
+    times = np.array([ended - created for created, ended, _ in found], dtype=np.float64) / MICROSECONDS
+    return ended, times
 
 
 def current_definitions(*, team_id: int, workflow: str) -> dict[str, dict[str, Any]]:
@@ -101,12 +122,17 @@ def registered_services(*, team_id: int) -> dict[str, Registered]:
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What is under way at an instant, as a document for a scenario's `standing`, and what it leaves out."""
+    """What is under way at an instant, as a document for a scenario's `standing`, and what it leaves out.
+
+    `executions` are those of the document, as they were read.
+    """
 
     at: int
-    document: Mapping[str, Any]
+    document: dict[str, Any]
     count: int
     warnings: tuple[str, ...]
+    executions: tuple[engine.RecordedExecution, ...] = ()
+    graphs: Mapping[tuple[str, int], Graph] = field(default_factory=dict)
 
 
 def read_now(*, team_id: int, workflows: Iterable[str], limit: int = engine.MOST_OPEN) -> Now:
@@ -134,18 +160,20 @@ def read_now(*, team_id: int, workflows: Iterable[str], limit: int = engine.MOST
             }
             for each in executions
         ],
-        "circuits": _circuits(list_services(team_id=team_id)),
+        "gates": {each.service: _gate(each) for each in calling_stands(team_id=team_id)},
     }
     said = [f"{found.left_out} or more open executions are left out: {limit} are read"] if found.left_out else []
-    return Now(at, document, sum(not each.depth for each in executions), tuple(said))
+    graphs = {key: Graph.compile(parse_definition(each)) for key, each in known.items()}
+    return Now(at, document, sum(not each.depth for each in executions), tuple(said), executions, graphs)
 
 
-def _circuits(services: Iterable[ServiceView]) -> dict[str, int]:
-    return {each.name: until for each in services if (until := _open_until(each.circuit)) is not None}
-
-
-def _open_until(circuit: CircuitView) -> int | None:
-    return None if circuit.until is None else clock.to_us(circuit.until)
+def _gate(stand: CallingStand) -> dict[str, Any]:
+    return {
+        "verdict": asdict(stand.verdict),
+        "held_until": stand.held_until,
+        "due_at": stand.due_at,
+        "calls": [],
+    }
 
 
 def _registered(service: ServiceView) -> Registered:

@@ -7,11 +7,12 @@ ordinary scenario, so that what is simulated can be read, changed and simulated 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from orchestration.domain.calling.circuit import FIRST
 from orchestration.domain.documents import merged
 from orchestration.domain.durations import format_duration
 from orchestration.domain.instants import format_instant
@@ -19,6 +20,7 @@ from orchestration.domain.lifecycle import COMPLETED
 from orchestration.domain.limits import MICROSECONDS
 from simulation.fit.arrivals import going_on
 from simulation.fit.attempts import read
+from simulation.fit.gates import MEMORY, recent_calls
 from simulation.fit.scenario import History, HistoryFit, fit_history
 from simulation.fit.times import FEW
 from simulation.streams import Floats
@@ -91,6 +93,7 @@ def from_now(
     document["provenance"]["warnings"] = [*warnings, *said, *standing.warnings, *_unanswered(standing.document)]
     if change is not None:
         document = changed(document, change)
+    _put_calls(standing, past)
     return Told(document, None, standing.document)
 
 
@@ -160,15 +163,21 @@ def _replayed(day: History, past: History, seed: int, slos: Sequence[Mapping[str
     earlier = fit_history(past, seed=seed, slos=slos)
     document = found.document
     document["services"] = earlier.document["services"]
+    workload = document["workloads"][0]
+    document["workloads"][0] = {**_without_cases(workload), **earlier.cases.document}
     document["provenance"] = {
         **document["provenance"],
-        "services": earlier.document["provenance"]["services"],
+        **{key: earlier.document["provenance"][key] for key in ("services", "cases", "repeats", "paces")},
         "services_from": earlier.document["provenance"]["from"],
         "services_to": earlier.document["provenance"]["to"],
         "services_hash": earlier.document["provenance"]["data_hash"],
         "warnings": list(earlier.warnings),
     }
     return found
+
+
+def _without_cases(workload: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in workload.items() if key not in ("cases", "answers")}
 
 
 def _enough(past: History) -> bool:
@@ -181,6 +190,17 @@ def _enough(past: History) -> bool:
         if each.outcome == COMPLETED:
             calls[each.service] = calls.get(each.service, 0) + 1
     return bool(calls) and min(calls.values()) >= FEW
+
+
+def _put_calls(standing: records.Now, past: History) -> None:
+    """Put the calls of late with the gates: what they remember of them is kept by the workers alone."""
+    known = {each.id for each in past.executions}
+    lately = [each for each in past.executions if each.ended is None or each.ended > standing.at - MEMORY]
+    lately += [each for each in standing.executions if each.id not in known]
+    graphs = {**past.graphs, **standing.graphs}
+    gates = standing.document["gates"]
+    for name, calls in recent_calls(read(lately, graphs, until=standing.at).attempts, at=standing.at).items():
+        gates.setdefault(name, {"verdict": asdict(FIRST), "held_until": 0, "due_at": 0})["calls"] = calls
 
 
 def _unanswered(standing: Mapping[str, Any]) -> list[str]:

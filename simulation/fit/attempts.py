@@ -18,7 +18,7 @@ import orjson
 from orchestration.domain import events as e
 from orchestration.domain.events import Event
 from orchestration.domain.graph import Graph, Node, Steps
-from simulation.world.attempts import place_of
+from simulation.world.places import place_of
 
 COMPLETED, CANCELLED, RUNNING = "completed", "cancelled", "running"
 UNSEEN = frozenset({"timeout", "worker_lost", "outcome_unknown", CANCELLED, RUNNING})
@@ -56,6 +56,10 @@ class Recorded(Protocol):
     @property
     def depth(self) -> int: ...
     @property
+    def parent(self) -> str: ...
+    @property
+    def parent_attempt(self) -> str: ...
+    @property
     def entries(self) -> Sequence[Event]: ...
 
 
@@ -63,8 +67,9 @@ class Recorded(Protocol):
 class Attempt:
     """One call: from `began` to `ended` (microseconds; of one that nobody saw the end of: until when it was seen).
 
-    `step` is its place in the definition, `size` the bytes of its execution's input, `retryable` the verdict on a
-    failure.
+    `step` is its place in the definition, `path` that of its step run (with the numbers of iterations), `size`
+    the bytes of its execution's input, `retryable` the verdict on a failure and
+    `status` its HTTP status where it has one.
     """
 
     execution: str
@@ -78,6 +83,8 @@ class Attempt:
     outcome: str
     size: int = 0
     retryable: bool | None = None
+    path: str = ""
+    status: int | None = None
 
     @property
     def seen(self) -> bool:
@@ -92,7 +99,6 @@ class Reading:
     attempts: list[Attempt] = field(default_factory=list)
     postponed: dict[tuple[str, str], int] = field(default_factory=dict)
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
-    skipped: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 def read(executions: Iterable[Recorded], graphs: Mapping[tuple[str, int], Graph], *, until: int) -> Reading:
@@ -138,9 +144,6 @@ class _Journal:
             self.undone[path] = (entry.at, 1)
         elif kind == e.STEP_POSTPONED:
             self._postponed(path, data, undo)
-        elif kind == e.STEP_SKIPPED:
-            key = (self.execution.workflow, place_of(path))
-            self.reading.skipped[key] = self.reading.skipped.get(key, 0) + 1
         elif kind == e.STEP_RESET:
             inside = [each for each in self.open if each == path or each.startswith((f"{path}.", f"{path}["))]
             for each in inside:
@@ -151,7 +154,7 @@ class _Journal:
                 self._answer(path, data["output"])
         elif kind in (e.STEP_FAILED, e.STEP_RETRYING, e.STEP_COMPENSATION_FAILED):
             error = data.get("error") or {}
-            self._close(path, entry.at, error.get("code", "unknown"), error.get("retryable"), undo=undo)
+            self._close(path, entry.at, error.get("code", "unknown"), error, undo=undo)
             if undo and kind == e.STEP_RETRYING:
                 self.undone[path] = (data["until"], data["attempt"] + 1)
         elif kind == e.STEP_CANCELLED:
@@ -175,7 +178,9 @@ class _Journal:
         for path in list(self.undone):
             self._close(path, at, outcome, undo=True)
 
-    def _close(self, path: str, at: int, outcome: str, retryable: bool | None = None, *, undo: bool = False) -> None:
+    def _close(
+        self, path: str, at: int, outcome: str, error: Mapping[str, Any] | None = None, *, undo: bool = False
+    ) -> None:
         begun = (self.undone if undo else self.open).pop(path, None)
         called = self._called(path, undo)
         if begun is None or called is None or begun[0] > at:
@@ -193,7 +198,9 @@ class _Journal:
                 ended=at,
                 outcome=outcome,
                 size=execution.input_size,
-                retryable=retryable,
+                retryable=None if error is None else error.get("retryable"),
+                path=path,
+                status=None if error is None else status_of(error),
             )
         )
 
@@ -213,6 +220,12 @@ class _Journal:
         if any(name not in known for name in output) and len(orjson.dumps(output)) <= LONGEST_ANSWER:
             for name, value in output.items():
                 known.setdefault(name, value)
+
+
+def status_of(error: Mapping[str, Any]) -> int | None:
+    """Return the HTTP status of a journaled error, None where it has none."""
+    found = (error.get("details") or {}).get("status")
+    return found if isinstance(found, int) else None
 
 
 def node_at(graph: Graph, path: str) -> Node | None:

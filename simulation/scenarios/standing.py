@@ -9,9 +9,11 @@ from typing import Any
 
 import orjson
 
+from orchestration.domain.calling.circuit import Verdict
 from orchestration.domain.definition import parse_definition
 from orchestration.domain.errors import OrchestrationError
 from orchestration.domain.graph import Graph
+from simulation.world.gates import GateStand, RecentCall
 from simulation.world.standing import OpenExecution, Standing
 
 from .recorded_language import StandingOf
@@ -48,7 +50,17 @@ def standing_from(document: Mapping[str, Any]) -> Standing:
         )
         for each in document["executions"]
     )
-    return Standing(document["at"], executions, document["circuits"])
+    gates = {name: _gate(each) for name, each in document.get("gates", {}).items()}
+    return Standing(document["at"], executions, document.get("circuits", {}), gates)
+
+
+def _gate(given: Mapping[str, Any]) -> GateStand:
+    return GateStand(
+        verdict=Verdict(**given["verdict"]),
+        held_until=given["held_until"],
+        due_at=given["due_at"],
+        calls=tuple(RecentCall(*each) for each in given["calls"]),
+    )
 
 
 def secrets_in(definitions: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -23,6 +23,9 @@ from orchestration.domain.limits import MICROSECONDS
 from orchestration.domain.run import Run
 from simulation.streams import Floats
 
+from .cases import CaseDraws
+from .gates import GateStand, bring_to
+from .places import place_of
 from .service import Service
 from .shell import Execution, Shell
 
@@ -50,11 +53,15 @@ class OpenExecution:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """All that is under way at `at` (microseconds): executions, and of services whose circuit is open until when."""
+    """All that is under way at `at` (microseconds): executions, and how services may be called.
+
+    `circuits` says of services until when their circuit is open, `gates` of the others all that is known.
+    """
 
     at: int
     executions: tuple[OpenExecution, ...]
     circuits: Mapping[str, int] = field(default_factory=dict)
+    gates: Mapping[str, GateStand] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,15 @@ class ResumedFigures:
 class Resumed:
     """Executions that go on in a world."""
 
-    def __init__(self, standing: Standing, shell: Shell, services: Mapping[str, Service]) -> None:
+    def __init__(
+        self,
+        standing: Standing,
+        shell: Shell,
+        services: Mapping[str, Service],
+        cases: Mapping[str, CaseDraws] | None = None,
+    ) -> None:
+        """Take what goes on; `cases`, by workflow, say how what is not recorded yet goes."""
+        self._cases = cases or {}
         self.standing = standing
         self._shell = shell
         self._services = services
@@ -98,6 +113,10 @@ class Resumed:
             service = self._services.get(name)
             if service is not None and service.gate is not None:
                 service.gate.adopt(Verdict(number=1, state=OPEN, until=until, openings=1), self._shell.now)
+        for name, stand in self.standing.gates.items():
+            service = self._services.get(name)
+            if service is not None and service.gate is not None:
+                bring_to(service.gate, stand, self._shell.now)
         adopted = {each.id: self._adopt(each) for each in self.standing.executions}
         for each in self.standing.executions:
             if each.parent in adopted and each.parent_attempt:
@@ -141,6 +160,10 @@ class Resumed:
             for step in run.step_runs()
             if step.status == RUNNING and step.reference is not None and step.tries
         }
+        cases = None if each.depth else self._cases.get(each.workflow)
+        if cases is not None:
+            done = {place_of(step.path) for step in run.step_runs() if step.status == COMPLETED}
+            execution.case = cases.of(each.id, done)
         if self._shell.keep:
             execution.journal = []
         self._shell.adopt(execution)

@@ -141,7 +141,8 @@ class World:
         self.shell.calls = self
         self.shell.workers = self.workers
         self.shell.ended = self._ended
-        self.resumed = None if model.standing is None else Resumed(model.standing, self.shell, self.services)
+        cases = {each.workload.workflow: each.cases for each in self.sources.values() if each.cases is not None}
+        self.resumed = None if model.standing is None else Resumed(model.standing, self.shell, self.services, cases)
         self.open_over_time: list[int] = []
         self._begin_faults(streams)
 
