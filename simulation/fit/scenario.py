@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,12 @@ from simulation.streams import Floats, Streams
 
 from .arrivals import PIECEWISE, TRACE, ArrivalsFit, fit_arrivals
 from .attempts import Reading, Recorded, read
+from .cases import CasesFit, fit_cases
+from .deciding import deciding
 from .dependence import Instants, together
-from .services import Registered, ServiceFit, fit_service
+from .pace import Paces, paces
+from .repeats import owing
+from .services import Apart, Calls, Registered, ServiceFit, calls_of, fit_service
 
 LEAST_WAKE_UP = 0.001
 """Delays of starts below a millisecond are not worth a model (seconds)."""
@@ -67,6 +71,7 @@ class HistoryFit:
     document: dict[str, Any]
     services: Mapping[str, ServiceFit]
     arrivals: ArrivalsFit
+    cases: CasesFit
     trace: Floats | None
     warnings: tuple[str, ...]
 
@@ -89,21 +94,76 @@ def _fit(history: History, seed: int, slos: Sequence[Mapping[str, Any]], replay:
     times = (np.sort(history.arrivals) - history.since) / MICROSECONDS
     arrivals = fit_arrivals(history.workflow, times, history.length)
     reading = read(history.executions, history.graphs, until=history.until)
-    p99 = any("p99" in each for each in slos)
-    services, said = {}, list(arrivals.warnings)
-    for name in _called(history.current.values()):
-        if not any(each.service == name for each in reading.attempts):
-            said.append(f"{name}: it was not called in the window; the model answers at once")
-            continue
-        services[name] = fit_service(name, reading, history.registered.get(name), streams=streams, p99_asked=p99)
-        said += services[name].warnings
+    said = list(arrivals.warnings)
+    calls = {name: calls_of(name, reading) for name in _called(history.current.values())}
+    apart = Apart(owing(reading.attempts), _paces(calls.values()))
+    services = _services(history, reading, calls, apart, streams, slos, said)
     if not services and reading.attempts == [] and list(_called(history.current.values())):
         raise ValueError(f"{history.workflow}: none of its services was called in the window, so nothing can be fitted")
-    said += _partly_skipped(history, reading)
-    said += _going_together(history, reading)
+    cases = fit_cases(
+        history.executions,
+        history.graphs,
+        until=history.until,
+        decides=deciding(history.current),
+        owing=apart.owing,
+        paces=apart.paces,
+    )
+    said += cases.warnings
+    if not apart.paces.of:
+        said += _going_together(history, reading)
     document = _document(history, services, arrivals, slos, replay, tuple(dict.fromkeys(said)))
+    document["workloads"][0] |= cases.document
+    document["provenance"] |= {
+        "cases": cases.as_json(),
+        "repeats": {step: each.as_json() for step, each in apart.owing.steps.items()},
+        "paces": apart.paces.as_json(),
+    }
     trace = times if replay or arrivals.how == TRACE else None
-    return HistoryFit(document, services, arrivals, trace, tuple(dict.fromkeys(said)))
+    return HistoryFit(document, services, arrivals, cases, trace, tuple(dict.fromkeys(said)))
+
+
+def _services(
+    history: History,
+    reading: Reading,
+    calls: Mapping[str, Calls],
+    apart: Apart,
+    streams: Streams,
+    slos: Sequence[Mapping[str, Any]],
+    said: list[str],
+) -> dict[str, ServiceFit]:
+    """Return the models of the services that were called; what is to be said of them is put with `said`."""
+    p99 = any("p99" in each for each in slos)
+    services: dict[str, ServiceFit] = {}
+    for name, of_service in calls.items():
+        if not of_service.attempts:
+            said.append(f"{name}: it was not called in the window; the model answers at once")
+            continue
+        services[name] = fit_service(
+            name,
+            reading,
+            history.registered.get(name),
+            streams=streams,
+            p99_asked=p99,
+            calls=of_service,
+            apart=apart,
+        )
+        said += services[name].warnings
+    return services
+
+
+def _paces(calls: Iterable[Calls]) -> Paces:
+    """Return the executions' paces, by the times of successes without the waiting at busy services."""
+    seen = [
+        (attempt, time)
+        for each in calls
+        for attempt, time in zip(each.attempts, each.places.service.tolist(), strict=True)
+        if attempt.outcome == COMPLETED
+    ]
+    return paces(
+        [attempt.execution for attempt, _ in seen],
+        [f"{attempt.workflow}.{attempt.step}" for attempt, _ in seen],
+        np.array([time for _, time in seen], dtype=np.float64),
+    )
 
 
 def _document(
@@ -214,16 +274,6 @@ def _start_delay(history: History) -> float:
     """Return the lower quartile of the time from a start to its first entry (seconds): few waited for a place."""
     delays = [(each.started - each.created) / MICROSECONDS for each in history.roots if each.started is not None]
     return float(np.quantile(delays, 0.25)) if delays else 0.0
-
-
-def _partly_skipped(history: History, reading: Reading) -> list[str]:
-    runs = len(history.roots)
-    return [
-        f"{step}: skipped in {count} of {runs} executions; in the model all have the same input and answers, "
-        "so they all go one way"
-        for (workflow, step), count in sorted(reading.skipped.items())
-        if workflow == history.workflow and 0 < count < runs
-    ]
 
 
 def _going_together(history: History, reading: Reading) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from simulation.streams import Floats, Streams
 from .attempts import COMPLETED, Attempt, Reading
 from .capacity import Places, infer_places
 from .dependence import Correlation, correlation, size_classes
+from .pace import Paces, without_pace
+from .repeats import Owing
 from .survival import Flags
 from .times import DRIFTS, FEW, SURE, TimesFit, fit_times
 
@@ -86,29 +88,69 @@ class _Sample:
         return np.array([each.seen for each in self.attempts], dtype=np.bool_)
 
 
-def fit_service(
-    name: str, reading: Reading, registered: Registered | None, *, streams: Streams, p99_asked: bool = False
-) -> ServiceFit:
-    """Return the model of a service from the attempts of it that were read.
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """A service's attempts in the order in which they began, and what their instants say of its places."""
 
-    Raises ValueError where no attempt of it was seen to its end.
+    attempts: Sequence[Attempt]
+    places: Places
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What belongs to executions rather than to calls, and so is no part of a service's model."""
+
+    owing: Owing = field(default_factory=Owing)
+    paces: Paces = field(default_factory=Paces)
+
+
+def calls_of(name: str, reading: Reading) -> Calls:
+    """Return a service's attempts with its places."""
+    attempts = sorted((each for each in reading.attempts if each.service == name), key=lambda each: each.began)
+    began = np.array([each.began for each in attempts], dtype=np.int64)
+    ended = np.array([each.ended for each in attempts], dtype=np.int64)
+    return Calls(attempts, infer_places(began, ended))
+
+
+def fit_service(
+    name: str,
+    reading: Reading,
+    registered: Registered | None,
+    *,
+    streams: Streams,
+    p99_asked: bool = False,
+    calls: Calls | None = None,
+    apart: Apart | None = None,
+) -> ServiceFit:
+    """Return the model of a service from the attempts of it that were read (`calls`, where they are at hand).
+
+    `apart` is what cases tell of its calls. Raises ValueError where no attempt of it was seen to its end.
     """
-    return _Fitting(name, reading, registered or Registered(1), streams, p99_asked).fit()
+    given = calls or calls_of(name, reading)
+    return _Fitting(name, reading, registered or Registered(1), streams, p99_asked, given, apart or Apart()).fit()
 
 
 class _Fitting:
-    def __init__(self, name: str, reading: Reading, registered: Registered, streams: Streams, p99_asked: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        reading: Reading,
+        registered: Registered,
+        streams: Streams,
+        p99_asked: bool,
+        calls: Calls,
+        apart: Apart,
+    ) -> None:
         self.name = name
         self.registered = registered
         self.streams = streams
         self.p99_asked = p99_asked
         self.reading = reading
         self.said: list[str] = []
-        attempts = sorted((each for each in reading.attempts if each.service == name), key=lambda each: each.began)
-        began = np.array([each.began for each in attempts], dtype=np.int64)
-        ended = np.array([each.ended for each in attempts], dtype=np.int64)
-        self.places = infer_places(began, ended)
-        self.all = _Sample(attempts, self.places.service)
+        self.apart = apart
+        self.places = calls.places
+        times = without_pace([each.execution for each in calls.attempts], calls.places.service, apart.paces)
+        self.all = _Sample(calls.attempts, times)
 
     def fit(self) -> ServiceFit:
         served = self.all.of([each.outcome == COMPLETED or not each.seen for each in self.all.attempts])
@@ -238,15 +280,23 @@ class _Fitting:
             )
         return UNKNOWN_CAPACITY
 
+    def _is_owed(self, attempt: Attempt) -> bool:
+        return (attempt.execution, attempt.step) in self.apart.owing.owed
+
     def _failures(self, failing: TimesFit | None, failed: _Sample) -> dict[str, Any]:
-        ended = [each for each in self.all.attempts if each.seen]
-        codes = Counter(each.outcome for each in failed.attempts)
+        # What an execution's calls come to because of what it is stands in its case, and not here.
+        ended = [each for each in self.all.attempts if each.seen and not self._is_owed(each)]
+        by_chance = [each for each in failed.attempts if not self._is_owed(each)]
+        codes = Counter(each.outcome for each in by_chance or failed.attempts)
         code = codes.most_common(1)[0][0]
         verdicts = Counter(each.retryable for each in failed.attempts if each.outcome == code)
-        if len(codes) > 1:
+        if len(codes) > 1 and by_chance:
             told = ", ".join(f"{name} {count}" for name, count in codes.most_common())
             self.said.append(f"{self.name}: failures are of several kinds ({told}); in the model all are {code}")
-        document: dict[str, Any] = {"share": round(len(failed.attempts) / len(ended), 6), "code": code}
+        document: dict[str, Any] = {"share": round(len(by_chance) / max(1, len(ended)), 6), "code": code}
+        status = next((each.status for each in failed.attempts if each.outcome == code), None)
+        if status is not None and code != f"http_{status}":
+            document["status"] = status
         verdict = verdicts.most_common(1)[0][0]
         if verdict is not None:
             document["retryable"] = verdict
@@ -254,7 +304,7 @@ class _Fitting:
         for method in sorted({each.method for each in ended}):
             of_method = [each for each in ended if each.method == method]
             shares[method] = round(sum(each.outcome != COMPLETED for each in of_method) / len(of_method), 6)
-        if max(shares.values()) - min(shares.values()) > UNEVEN:
+        if shares and max(shares.values()) - min(shares.values()) > UNEVEN:
             document["methods"] = shares
         if failing is not None:
             document["times"] = dict(failing.document)

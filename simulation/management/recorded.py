@@ -14,8 +14,9 @@ from orchestration.domain.documents import parse_document
 from orchestration.domain.durations import parse_duration
 from orchestration.domain.errors import Problem
 from orchestration.domain.instants import parse_instant
-from simulation import history, recorded
+from simulation import backtest, history, recorded
 from simulation.fit.writing import write
+from simulation.scenarios.backtesting import Backtest
 from simulation.scenarios.language import ScenarioInvalid
 
 ASKED = ("fit", "from_now", "from_yesterday")
@@ -42,13 +43,49 @@ def add_arguments(parser: ArgumentParser) -> None:
     asked.add_argument("--horizon", default="2h", help="with --from-now: for how long (2h)")
     asked.add_argument("--window", default="1h", help="with --from-now: the time whose starts go on (1h)")
     asked.add_argument("--history", default="7d", help="with --from-now: the time that services are fitted to (7d)")
+    asked.add_argument(
+        "--backtest",
+        type=int,
+        nargs="?",
+        const=backtest.WINDOWS,
+        metavar="WINDOWS",
+        help=f"with --fit: predict each of so many windows ({backtest.WINDOWS}) but the first from those before it; "
+        "--out keeps the answer as JSON",
+    )
     asked.add_argument("--team", help="the team's slug (the default team)")
     asked.add_argument("--cap", type=int, default=CAP, help=f"executions whose journals are read at most ({CAP})")
 
 
 def asked(options: Mapping[str, Any]) -> bool:
     """Say whether one of the three is asked for."""
-    return any(options[each] for each in ASKED)
+    return options["backtest"] is not None or any(options[each] for each in ASKED)
+
+
+def backtested(options: Mapping[str, Any], seed: int, progress: Callable[[int, int], None]) -> Backtest | None:
+    """Return the backtest that is asked for, written to `--out` if that is given; None where none is asked for.
+
+    Raises ScenarioInvalid for options that do not fit together, OrchestrationError for what is not on record.
+    """
+    if options["backtest"] is None:
+        return None
+    if not options["fit"]:
+        raise _refused("--backtest", "say with --fit which workflow is to be predicted")
+    since, until = _window(options)
+    found = backtest.backtest(
+        team_id=history.team_named(options["team"]),
+        workflow=options["fit"],
+        since=since,
+        until=until,
+        windows=options["backtest"],
+        seed=seed,
+        cap=options["cap"],
+        jobs=options["jobs"],
+        replications=options["replications"] or backtest.REPLICATIONS,
+        progress=progress,
+    )
+    if options["out"] is not None:
+        options["out"].write_text(json.dumps(found.as_json()), encoding="utf-8")
+    return found
 
 
 @contextmanager

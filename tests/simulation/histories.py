@@ -26,9 +26,11 @@ class Kept:
     input: dict[str, Any] = field(default_factory=dict)
     input_size: int = 2
     depth: int = 0
+    parent: str = ""
+    parent_attempt: str = ""
 
 
-def history_of(model, definition, *, seed=3, registered=None):
+def history_of(model, definition, *, seed=3, registered=None, children=None):
     """Return what a world records while its horizon passes."""
     world = World(model, seed=seed, replication=0)
     world.shell.keep = True
@@ -44,6 +46,10 @@ def history_of(model, definition, *, seed=3, registered=None):
             entries=tuple(each.journal),
             input=dict(each.run.input),
             input_size=len(str(each.run.input)),
+            workflow=each.workflow,
+            depth=each.run.depth,
+            parent="" if each.parent is None else each.parent.id,
+            parent_attempt=each.attempt,
         )
         for each in world.shell.executions.values()
     ]
@@ -51,10 +57,10 @@ def history_of(model, definition, *, seed=3, registered=None):
         workflow="work",
         since=begin,
         until=world.shell.now,
-        arrivals=np.array([each.created for each in executions], dtype=np.int64),
+        arrivals=np.array([each.created for each in executions if not each.depth], dtype=np.int64),
         executions=executions,
-        graphs={("work", 1): model.graphs["work"]},
-        current={"work": definition},
+        graphs={(name, 1): graph for name, graph in model.graphs.items()},
+        current={"work": definition, **(children or {})},
         registered=registered or {},
         filters=(),
         cap=5000,

@@ -19,6 +19,7 @@ from simulation.checks.table import as_lines, as_markdown
 from simulation.experiments import arguments as experiments
 from simulation.experiments.asking import answer, experiment_named
 from simulation.management import recorded
+from simulation.scenarios import backtesting
 from simulation.scenarios.recordings import with_recordings
 from simulation.scenarios.report import page_of
 from simulation.scenarios.running import Result, run_scenario
@@ -76,6 +77,13 @@ class Command(BaseCommand):
 
     def _from_recorded(self, seed: int, options: dict[str, Any]) -> None:
         try:
+            found = recorded.backtested(options, seed, self._groups_progress)
+            if found is not None:
+                told = json.dumps(found.as_json()) if options["json"] else "\n".join(backtesting.lines_of(found))
+                self.stdout.write(told)
+                if not found.kept:
+                    raise SystemExit(1)
+                return
             with recorded.scenario_file(options, seed, self.stdout.write) as file:
                 if file is not None:
                     self._simulate(file, seed, options)
@@ -171,9 +179,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(found))
             return
-        self.stdout.write(
-            "compiled" if found["compiled"] else "interpreted (see `make compile`)"
-        )
+        self.stdout.write("compiled" if found["compiled"] else "interpreted (see `make compile`)")
         for length, rates in found.get("steps_per_s", {}).items():
             self.stdout.write(f"{length:>3} steps: {rates['median']:>9,} steps/s, at best {rates['best']:,}")
         for point in found.get("memory", ()):

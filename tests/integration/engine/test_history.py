@@ -14,9 +14,14 @@ from django.core.management import CommandError, call_command
 
 from orchestration import clock
 from orchestration.domain import events as e
+from orchestration.domain.calling.circuit import Verdict
 from orchestration.domain.facts import Pause
+from orchestration.domain.instants import format_instant
 from orchestration.engine import history
-from orchestration.engine.operations import start_execution
+from orchestration.engine.operations import set_secret, start_execution
+from orchestration.engine.veil import HIDDEN
+from orchestration.registry import sharing
+from orchestration.registry.models import Service
 from simulation.history import read_now
 from simulation.recorded import changed, from_now
 from simulation.scenarios.building import world_of
@@ -181,6 +186,91 @@ def test_it_has_a_new_failure_share_hold_for_all_methods() -> None:
     }
 
 
+def test_it_hands_out_no_secret_that_a_service_gave_away(
+    site: Site, service: object, shift: Shifts, tmp_path: Path
+) -> None:
+    secret = 'a "quoted" key'
+    set_secret(team_id=site.team, name="key", value=secret)
+    service("open", lambda input, context: {"echo": input, "risk": input["key"]})  # type: ignore[operator]
+    service("more", lambda input, context: {})  # type: ignore[operator]
+    site.save(
+        "vault",
+        call("open", "open", input={"key": "${secrets.key}"}),
+        call("more", "more", "open", condition="vars.risk != input.other"),
+    )
+    # Also who starts an execution may put one into its input.
+    for place in range(3):
+        assert site.ended(site.start("vault", other=f"{place} {secret}")).status == "completed"
+    plain = json.dumps(secret)[1:-1]
+    file = tmp_path / "vault.yaml"
+    simulate(fit="vault", since="1h", out=file)
+    told = from_now(
+        team_id=site.team,
+        workflow="vault",
+        horizon=HOUR,
+        window=HOUR,
+        history=HOUR,
+        seed=1,
+        slos=(),
+        change=None,
+        cap=9,
+    )
+    answers = yaml.safe_load(file.read_text())["workloads"][0]["answers"]
+    assert {each["risk"] for each in answers} == {HIDDEN}
+    for text in (file.read_text(), json.dumps(told.document), json.dumps(told.standing)):
+        assert plain not in text
+        assert secret not in text
+
+
+def test_it_predicts_each_window_from_those_before_it(
+    site: Site, service: object, shift: Shifts, tmp_path: Path
+) -> None:
+    service("take", lambda input, context: {})  # type: ignore[operator]
+    site.save("shop", call("take", "take"))
+    begin = clock.now_us()
+    bounds = []
+    for _ in range(2):
+        for each in [site.start("shop") for _ in range(40)]:
+            assert site.ended(each).status == "completed"
+        bounds.append(clock.now_us())
+    # Two windows of one length, the first executions in the first, the others in the second.
+    half = max(bounds[0] - begin, bounds[1] - bounds[0]) + 1
+    given = {"since": format_instant(bounds[0] - half), "until": format_instant(bounds[0] + half), "seed": 3}
+    out = tmp_path / "backtest.json"
+    found = json.loads(simulate(fit="shop", backtest=2, replications=4, json=True, out=out, **given))
+    assert json.loads(out.read_text()) == found
+    (prediction,) = found["predictions"]
+    assert (prediction["fitted_to"], prediction["recorded"]) == (40, 40)
+    assert set(found["measures"]) == {"p50", "p95", "per_second"}
+    assert found["measures"]["per_second"]["margin"] == 0.05
+    assert found["measures"]["per_second"]["verdict"] == "not shown"
+    assert sum(each["recorded"] for each in prediction["points"] if each["measure"] == "ended") == 40
+    assert "neither equal nor unequal" not in (told := simulate(fit="shop", backtest=2, replications=4, **given))
+    assert "one window shows nothing of ±5%" in told
+
+
+def test_it_reads_what_is_left_of_budgets_and_circuits(site: Site, shop: list[str]) -> None:
+    row = Service.objects.create(team_id=site.team, name="s", created_at=clock.now())
+    sharing.publish(row.pk, Verdict(3, "open", until=clock.now_us() + HOUR, openings=2))
+    told = from_now(
+        team_id=site.team,
+        workflow="shop",
+        horizon=HOUR,
+        window=HOUR,
+        history=HOUR,
+        seed=1,
+        slos=(),
+        change=None,
+        cap=99,
+    )
+    gate = standing_from(told.standing).gates["s"]
+    assert (gate.verdict.state, gate.verdict.openings) == ("open", 2)
+    assert len(gate.calls) == 84
+    assert sum(each.number > 1 for each in gate.calls) == 4
+    # To its gate the failure of a service in this process says nothing, as in the engine.
+    assert [each.failed for each in gate.calls].count(None) == 4
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -189,6 +279,7 @@ def test_it_has_a_new_failure_share_hold_for_all_methods() -> None:
         ({"fit": "shop", "since": "soon"}, "'soon' is no instant"),
         ({"fit": "shop", "since": "1h", "until": "2h"}, "ends before it begins"),
         ({"fit": "shop", "from_now": "shop", "since": "1h"}, "only one of"),
+        ({"backtest": 3, "since": "1h"}, "say with --fit which workflow"),
         ({"fit": "shop", "since": "1h", "promise": "fast"}, "'fast' is not one of"),
     ],
 )
