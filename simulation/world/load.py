@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -34,6 +35,9 @@ class Workload:
     priority: int | None = None
 
 
+APART = 1 << 28
+"""Job numbers between those of two workloads of one workflow."""
+
 MOST_KEPT = 262_144
 """Executions of a workload whose figures are kept: 6.5 MB. More would tell percentiles no better than chance allows."""
 
@@ -46,8 +50,15 @@ class Source:
     not grow with the horizon. `every` is how many jobs one that is kept stands for.
     """
 
-    def __init__(self, workload: Workload, shell: Shell, workers: Workers | None, streams: Streams) -> None:
+    def __init__(
+        self, workload: Workload, shell: Shell, workers: Workers | None, streams: Streams, *, shared: bool = False
+    ) -> None:
+        """Make a source that has begun nothing yet; `shared`: other workloads start the same workflow.
+
+        Luck belongs to a workflow's job numbers, so workloads that share one number theirs far apart, by their names.
+        """
         self.workload = workload
+        self._first = crc32(workload.name.encode()) * APART if shared else 0
         self.offered = 0
         self.jobs = array("q")
         self.arrived_at = array("q")
@@ -130,11 +141,11 @@ class Source:
         self._arrived[execution_id] = self._shell.now
         if user is not None:
             self._users[execution_id] = user
-        priority = self._priority
+        priority, luck = self._priority, self._first + job
         if self._workers is None:
-            self._shell.start(self.workload.workflow, execution_id, self._input, job=job, priority=priority)
+            self._shell.start(self.workload.workflow, execution_id, self._input, job=luck, priority=priority)
             return
         self._workers.admit(
-            lambda: self._shell.start(self.workload.workflow, execution_id, self._input, job=job, priority=priority),
+            lambda: self._shell.start(self.workload.workflow, execution_id, self._input, job=luck, priority=priority),
             priority,
         )
