@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from . import limits, methods, pools, queues, searches, seeds, storms
+from . import (
+    limits,
+    methods,
+    pools,
+    queues,
+    searches,
+    seeds,
+    staffing,
+    storms,
+)
 from .table import Check
 
 SEED = 20261126
@@ -25,8 +34,9 @@ CHECKS: dict[str, Callable[[int], Iterator[Check]]] = {
     "impatience": pools.impatience,
     "token-bucket": limits.token_bucket,
     "day-and-night": limits.day_and_night,
-    "staffing": limits.staffing,
-    "cheapest": searches.cheapest,
+    "staffing": staffing.staffing,
+    "cheapest": staffing.cheapest,
+    "cheapest-simulated": staffing.cheapest_simulated,
     "knee": searches.knee,
     "retry-quota": limits.retry_quota,
     "single-seeds": seeds.single_seeds,
