@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from . import (
+    laws,
     limits,
     methods,
     pools,
@@ -14,6 +15,8 @@ from . import (
     seeds,
     staffing,
     storms,
+    through_the_domain,
+    whole,
 )
 from .table import Check
 
@@ -40,6 +43,10 @@ CHECKS: dict[str, Callable[[int], Iterator[Check]]] = {
     "cheapest-simulated": staffing.cheapest_simulated,
     "knee": searches.knee,
     "retry-quota": limits.retry_quota,
+    "whole-world": whole.whole,
+    "items-in-the-world": through_the_domain.items,
+    "users-in-the-world": through_the_domain.users,
+    "laws": laws.laws,
     "second-opinion": second_opinion.second_opinion,
     "single-seeds": seeds.single_seeds,
     "coverage": methods.coverage,
