@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from . import (
     laws,
@@ -49,10 +50,14 @@ CHECKS: dict[str, Callable[[int], Iterator[Check]]] = {
     "laws": laws.laws,
     "second-opinion": second_opinion.second_opinion,
     "single-seeds": seeds.single_seeds,
+    "all-figures": seeds.all_figures,
     "coverage": methods.coverage,
     "coverage-of-batch-means": methods.coverage_of_batch_means,
     "paired-luck": methods.paired_luck,
     "storms": storms.storms,
+    "storms-at-70": partial(storms.storms_at, 0.7),
+    "storms-at-80": partial(storms.storms_at, 0.8),
+    "storms-at-90": partial(storms.storms_at, 0.9),
 }
 
 

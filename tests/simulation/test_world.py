@@ -18,7 +18,7 @@ from orchestration.domain.calling.policy import Breaker, Concurrency, Rate, Retr
 from orchestration.domain.run import Run
 from simulation.arrivals.closed import ClosedUsers
 from simulation.arrivals.processes import Trace
-from simulation.checks.storms import BUDGET, NO_BUDGET, goodput
+from simulation.checks.storms import SIDES, goodput
 from simulation.formulas import mean_wait
 from simulation.pools.waiting import waits
 from simulation.service_models.distributions import Exponential, Fixed
@@ -253,5 +253,5 @@ def test_it_remembers_no_execution_that_has_ended():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_it_recovers_from_a_storm_with_a_budget_only(seed):
-    assert goodput(NO_BUDGET, 0.6, seed) < 0.05
-    assert goodput(BUDGET, 0.6, seed) > 0.95
+    assert goodput(SIDES["no budget"], 0.6, seed) < 0.05
+    assert goodput(SIDES["20 % budget (ours)"], 0.6, seed) > 0.95
