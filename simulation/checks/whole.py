@@ -64,11 +64,16 @@ _LATER = {"max_attempts": 4, "delay": "2s", "backoff": "fixed", "jitter": 0}
 
 _QUEUES = {
     "1 M/M/1 load 0.8": _Queue(1, 0.8),
+    "2 M/M/2 1.6/s": _Queue(2, 1.6),
     "3 M/M/5 4/s": _Queue(5, 4.0),
+    "4 M/M/10 9.5/s": _Queue(10, 9.5),
+    "5 M/M/100 90/s": _Queue(100, 90.0),
     "6 M/G/1 fixed": _Queue(1, 0.8, Fixed(1.0)),
     "6 M/G/1 lognormal scv 4": _Queue(1, 0.8, Lognormal(1.0, 4.0)),
     "6 M/G/1 hyper-exponential scv 16": _Queue(1, 0.8, HyperExponential.balanced(1.0, 16.0)),
+    "7 M/M/1/10 0.9/s": _Queue(1, 0.9, room=10),
     "7 M/M/1/10 1.2/s": _Queue(1, 1.2, room=10),
+    "8 M/M/5/20 4.5/s": _Queue(5, 4.5, room=20),
     "8 M/M/5/20 6/s": _Queue(5, 6.0, room=20),
     "9 Erlang B 5 servers, load 4": _Queue(5, 4.0, room=5),
     "11 feedback": _Queue(1, 0.5, failing=0.3, retry=_AT_ONCE),
