@@ -143,7 +143,7 @@ def _longer_waits(seed: int) -> int:
             live.sources["callers"].begin(1_000.0)
             live.shell.env.pass_until(live.shell.now + 100_000 * 1_000_000)
             source = live.sources["callers"]
-            means.append((np.asarray(source.ended_at) - np.asarray(source.arrived_at)).mean())
+            means.append(float((np.asarray(source.ended_at) - np.asarray(source.arrived_at)).mean()))
         longer += sum(more > fewer + 1e-6 for fewer, more in pairwise(means))
     return longer
 
