@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from . import limits, methods, pools, queues, searches, seeds, storms
+from . import (
+    laws,
+    limits,
+    methods,
+    pools,
+    queues,
+    searches,
+    second_opinion,
+    seeds,
+    staffing,
+    storms,
+    through_the_domain,
+    whole,
+)
 from .table import Check
 
 SEED = 20261126
@@ -25,15 +39,25 @@ CHECKS: dict[str, Callable[[int], Iterator[Check]]] = {
     "impatience": pools.impatience,
     "token-bucket": limits.token_bucket,
     "day-and-night": limits.day_and_night,
-    "staffing": limits.staffing,
-    "cheapest": searches.cheapest,
+    "staffing": staffing.staffing,
+    "cheapest": staffing.cheapest,
+    "cheapest-simulated": staffing.cheapest_simulated,
     "knee": searches.knee,
     "retry-quota": limits.retry_quota,
+    "whole-world": whole.whole,
+    "items-in-the-world": through_the_domain.items,
+    "users-in-the-world": through_the_domain.users,
+    "laws": laws.laws,
+    "second-opinion": second_opinion.second_opinion,
     "single-seeds": seeds.single_seeds,
+    "all-figures": seeds.all_figures,
     "coverage": methods.coverage,
     "coverage-of-batch-means": methods.coverage_of_batch_means,
     "paired-luck": methods.paired_luck,
     "storms": storms.storms,
+    "storms-at-70": partial(storms.storms_at, 0.7),
+    "storms-at-80": partial(storms.storms_at, 0.8),
+    "storms-at-90": partial(storms.storms_at, 0.9),
 }
 
 

@@ -29,28 +29,36 @@ REPLICATIONS = 20
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Waits and whole times (seconds) of each replication, without the warm-up."""
+    """Waits and whole times (seconds) of each replication, without the warm-up; `spans`: in how long they arrived."""
 
     waits: list[Floats]
     times: list[Floats]
+    spans: list[float]
 
     def of(self, figure: Callable[[Floats], float], *, whole: bool = False) -> list[float]:
         """Return a figure of each replication's waits, or of its whole times."""
         return [figure(each) for each in (self.times if whole else self.waits)]
 
+    def number(self, *, whole: bool = False) -> list[float]:
+        """Return the mean number that wait, or that are inside: the integral of it over time, divided by the time."""
+        series = self.times if whole else self.waits
+        return [float(each.sum()) / span for each, span in zip(series, self.spans, strict=True)]
+
 
 def simulate(servers: int, arrivals: float, service: Distribution, *, jobs: int, seed: int) -> Figures:
     """Return the figures of 20 replications of a pool with Poisson arrivals, `jobs` each."""
-    waited, served = [], []
+    waited, served, arrived = [], [], []
     for replication in range(REPLICATIONS):
         streams = Streams(seed, replication)
         times = np.cumsum(sample(Exponential(1 / arrivals), streams.generator("arrivals"), jobs))
         services = sample(service, streams.generator("service"), jobs)
         waited.append(waits(times, services, servers))
         served.append(services)
+        arrived.append(times)
     cut, warm_up = without_warm_up(waited)
     whole = [wait + service[warm_up.dropped :] for wait, service in zip(cut, served, strict=True)]
-    return Figures(cut, whole)
+    spans = [float(each[-1] - each[warm_up.dropped]) for each in arrived]
+    return Figures(cut, whole, spans)
 
 
 def mean(values: Floats) -> float:
@@ -93,8 +101,18 @@ def several_servers(seed: int) -> Iterator[Check]:
         name = f"{number} M/M/{servers} {arrivals:g}/s"
         yield against(f"{name} mean wait", formulas.mean_wait(servers, arrivals, 1), found.of(mean))
         yield against(f"{name} share that waits", formulas.erlang_c(servers, arrivals), found.of(_share_waiting))
+        if servers <= 5:
+            yield from _numbers(name, servers, arrivals, found)
         if servers <= 10:
             yield from _percentiles(name, servers, arrivals, found)
+
+
+def _numbers(name: str, servers: int, arrivals: float, found: Figures) -> Iterator[Check]:
+    """Say the mean time and how many there are, which is not worked out from it."""
+    wait = formulas.mean_wait(servers, arrivals, 1)
+    yield against(f"{name} mean time", wait + 1, found.of(mean, whole=True))
+    yield against(f"{name} mean number inside", arrivals * (wait + 1), found.number(whole=True))
+    yield against(f"{name} mean number that waits", arrivals * wait, found.number())
 
 
 def _percentiles(name: str, servers: int, arrivals: float, found: Figures) -> Iterator[Check]:

@@ -6,7 +6,7 @@ point so far. Several: Kiefer's and Wolfowitz' recursion, a heap of the instants
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import heapreplace
 
 import numpy as np
@@ -27,6 +27,16 @@ def waits(arrivals: Floats, services: Floats, servers: int) -> Floats:
         # A piece at a time: lists of Python's floats are fast, and far larger than arrays.
         waited[start:end] = _one_by_one(arrivals[start:end].tolist(), services[start:end].tolist(), free)
     return waited
+
+
+def in_pieces(pieces: Iterable[tuple[Floats, Floats]], servers: int) -> Iterator[tuple[Floats, Floats]]:
+    """Yield waits and service times (seconds) piece by piece, of (arrivals, services): a run may be longer than memory.
+
+    A piece finds the servers as the one before left them.
+    """
+    free = [0.0] * servers
+    for arrivals, services in pieces:
+        yield np.array(_one_by_one(arrivals.tolist(), services.tolist(), free)), services
 
 
 def _lindley(arrivals: Floats, services: Floats) -> Floats:

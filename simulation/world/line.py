@@ -37,7 +37,8 @@ class Queued:
 class Line:
     """The line of one service; `waiting` are the calls in it, by execution and attempt.
 
-    `ask` asks the gate, `begin` makes a call that waited, `put_off` postpones one.
+    `ask` asks the gate, `begin` makes a call that waited, `put_off` postpones one. `token` says in how many
+    microseconds there is a token of the rate; 0: there is one, or no rate.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Line:
         ask: Callable[[StartAttempt], Go | Postponed],
         begin: Callable[[Execution, StartAttempt, Go, int], None],
         put_off: Callable[[Execution, StartAttempt, Postponed], None],
+        token: Callable[[], int],
     ) -> None:
         """Make an empty line in which a call waits `bound` microseconds at most."""
         self._shell = shell
@@ -55,6 +57,7 @@ class Line:
         self._ask = ask
         self._begin = begin
         self._put_off = put_off
+        self._token = token
         self._queue: deque[Queued] = deque()
         self.waiting: dict[tuple[str, str], Queued] = {}
 
@@ -95,9 +98,13 @@ class Line:
             self._begin(first.execution, first.command, decision, first.since)
 
     def _look_again(self, refused: Postponed, bound: int) -> None:
-        # Places call forward by themselves when they come free; tokens come with time.
-        if refused.reason == RATE_LIMIT and refused.after is not None and refused.after <= bound:
-            self._shell.after(refused.after, lambda _: self.call_forward())
+        # Places call forward by themselves when they come free; tokens come with time. The gate's own answer is meant
+        # for those that are put off, each told a later instant than the last: who stands in line takes the next token.
+        if refused.reason != RATE_LIMIT:
+            return
+        after = self._token() or refused.after
+        if after is not None and after <= bound:
+            self._shell.after(after, lambda _: self.call_forward())
 
     def _over(self, happening: Later) -> None:
         queued: Queued = happening._value

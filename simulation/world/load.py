@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -37,6 +38,9 @@ class Workload:
     cases: tuple[Case, ...] = ()
 
 
+APART = 1 << 28
+"""Job numbers between those of two workloads of one workflow."""
+
 MOST_KEPT = 262_144
 """Executions of a workload whose figures are kept: 6.5 MB. More would tell percentiles no better than chance allows."""
 
@@ -49,8 +53,15 @@ class Source:
     not grow with the horizon. `every` is how many jobs one that is kept stands for.
     """
 
-    def __init__(self, workload: Workload, shell: Shell, workers: Workers | None, streams: Streams) -> None:
+    def __init__(
+        self, workload: Workload, shell: Shell, workers: Workers | None, streams: Streams, *, shared: bool = False
+    ) -> None:
+        """Make a source that has begun nothing yet; `shared`: other workloads start the same workflow.
+
+        Luck belongs to a workflow's job numbers, so workloads that share one number theirs far apart, by their names.
+        """
         self.workload = workload
+        self._first = crc32(workload.name.encode()) * APART if shared else 0
         self.offered = 0
         self.jobs = array("q")
         self.arrived_at = array("q")
@@ -134,13 +145,13 @@ class Source:
         self._arrived[execution_id] = self._shell.now
         if user is not None:
             self._users[execution_id] = user
-        priority, given, case = self._priority, self._input, None
+        priority, given, case, luck = self._priority, self._input, None, self._first + job
         if self.cases is not None:
             case = self.cases.draw(job)
             given = {**given, **case.input}
 
         def start() -> None:
-            self._shell.start(self.workload.workflow, execution_id, given, job=job, priority=priority, case=case)
+            self._shell.start(self.workload.workflow, execution_id, given, job=luck, priority=priority, case=case)
 
         if self._workers is None:
             start()

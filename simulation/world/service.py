@@ -71,6 +71,7 @@ class Service:
             ask=self._ask,
             begin=self._begin,
             put_off=self._postpone,
+            token=self._token,
         )
         self._turn = 0
         self._out_until = 0
@@ -181,6 +182,10 @@ class Service:
             gate.somebody(now)
         number = command.number
         return admit(gate, _CALLS[number] if number < len(_CALLS) else Call(number), now)
+
+    def _token(self) -> int:
+        tokens = None if self.gate is None else self.gate.tokens
+        return 0 if tokens is None else tokens.wait(self._now())
 
     def _postpone(self, execution: Execution, command: StartAttempt, why: Postponed) -> None:
         self.postponed[why.reason] = self.postponed.get(why.reason, 0) + 1

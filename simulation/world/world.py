@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -136,7 +137,11 @@ class World:
         placed = nodes is not None
         self.services = {each.name: Service(each, self.shell, streams, placed=placed) for each in model.services}
         self.cluster = None if nodes is None else Cluster(nodes, self.services, self.shell)
-        self.sources = {each.name: Source(each, self.shell, self.workers, streams) for each in model.workloads}
+        starts = Counter(each.workflow for each in model.workloads)
+        self.sources = {
+            each.name: Source(each, self.shell, self.workers, streams, shared=starts[each.workflow] > 1)
+            for each in model.workloads
+        }
         self._by_prefix = {source.prefix: source for source in self.sources.values()}
         self.shell.calls = self
         self.shell.workers = self.workers

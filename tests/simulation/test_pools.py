@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulation.pools.pool import Luck, Pool, PoolRules
-from simulation.pools.waiting import waits
+from simulation.pools.waiting import in_pieces, waits
 
 TIMES = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 30)), min_size=1, max_size=60)
 
@@ -30,6 +30,14 @@ def test_it_finds_the_same_waits_on_both_ways(drawn, servers):
     slow = served(arrivals, services, servers)
     assert sorted(fast.tolist()) == pytest.approx(sorted(slow.waits))
     assert sorted((fast + services).tolist()) == pytest.approx(sorted(slow.visits))
+
+
+@given(TIMES, st.integers(1, 4), st.integers(0, 60))
+def test_it_finds_the_same_in_pieces(drawn, servers, cut):
+    arrivals, services = jobs_of(drawn)
+    pieces = list(in_pieces(((arrivals[:cut], services[:cut]), (arrivals[cut:], services[cut:])), servers))
+    assert np.concatenate([each for each, _ in pieces]) == pytest.approx(waits(arrivals, services, servers))
+    assert np.concatenate([each for _, each in pieces]).tolist() == services.tolist()
 
 
 @given(TIMES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from orchestration.domain.calling import gate
 from orchestration.domain.calling.policy import Breaker, Concurrency, Rate, RetryBudget, ServicePolicy, parse_policy
 from orchestration.domain.run import Run
 from simulation.arrivals.closed import ClosedUsers
-from simulation.checks.storms import BUDGET, NO_BUDGET, goodput
+from simulation.arrivals.processes import Trace
+from simulation.checks.storms import SIDES, goodput
 from simulation.formulas import mean_wait
 from simulation.pools.waiting import waits
 from simulation.service_models.distributions import Exponential, Fixed
@@ -84,6 +86,15 @@ def test_it_meets_the_same_luck_under_another_policy():
     assert (fast.times[:count] <= slow.times[:count] + 1e-9).all()
     alone = fast.times[:count] == slow.times[:count]
     assert alone.mean() > 0.5
+
+
+def test_it_gives_two_workloads_of_one_workflow_luck_of_their_own():
+    model = world(capacity=50, load=Trace(np.arange(0.0, 400.0, 1.0)))
+    other = replace(model.workloads[0], name="others")
+    both = simulate(replace(model, workloads=(*model.workloads, other)), seed=1).workloads
+    times, others = both["callers"].times, both["others"].times
+    assert times.size == others.size == 400
+    assert abs(np.corrcoef(times, others)[0, 1]) < 0.2
 
 
 def test_it_changes_nothing_when_services_stand_in_another_order():
@@ -236,5 +247,5 @@ def test_it_remembers_no_execution_that_has_ended():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_it_recovers_from_a_storm_with_a_budget_only(seed):
-    assert goodput(NO_BUDGET, 0.6, seed) < 0.05
-    assert goodput(BUDGET, 0.6, seed) > 0.95
+    assert goodput(SIDES["no budget"], 0.6, seed) < 0.05
+    assert goodput(SIDES["20 % budget (ours)"], 0.6, seed) > 0.95
