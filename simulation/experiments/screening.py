@@ -129,4 +129,10 @@ def _shown(name: str, screened: Sequence[Screened]) -> list[Block]:
         if screened
         else f"{name}: nothing could be told."
     )
-    return [Said(said, strong=True), Table(caption, ("turned", "μ*", "μ", "σ", "effects"), rows)]
+    label = f"{name}: how much each place matters (μ*, per cent of latency per per cent of it)"
+    most = max((each.size for each in screened), default=1.0)
+    picture = Picture(
+        label,
+        bars([(each.factor, each.size, each.size, each.size, False) for each in screened], unit="", label=label, most=most),
+    )
+    return [Said(said, strong=True), picture, Table(caption, ("turned", "μ*", "μ", "σ", "effects"), rows)]

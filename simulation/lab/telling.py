@@ -20,8 +20,7 @@ from simulation.scenarios.summary import summarise
 from simulation.statistics.comparison import CANNOT_TELL, FAIL, PASS
 from simulation.world.world import Outcome, WorldModel
 
-from .plan import read, worlds_of
-from .states import LOAD
+from .plan import points_of, read
 
 FEWEST = 2
 """Replications below which a figure has no interval, and is not told."""
@@ -83,7 +82,7 @@ def _curve(text: str, points: Mapping[str, list[Outcome]], factors: Sequence[flo
     kinds = {each.arrivals.kind == "users" for each in read(text).scenarios[AS_WRITTEN].workloads}
     unit = "times" if len(kinds) > 1 else "users" if kinds == {True} else "per_second"
     told: list[dict[str, Any]] = []
-    for name, scenario, world in worlds_of(text, LOAD, factors):
+    for name, scenario, world in points_of(text, factors):
         summary = summarise(name, scenario, world, points[name])
         workloads = {
             each.name: {
