@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import override
 
 import orjson
 
@@ -59,13 +58,15 @@ class KnownTrials(Trials):
     load: Callable[[Key], Outcome] = field(kw_only=True)
     stop: Callable[[], bool] = field(kw_only=True, default=lambda: False)
 
-    @override
     def plan(self, setup: Setup) -> Plan:
         """Return a set-up's plan. Raises ScenarioInvalid, Stopped."""
         self._go_on()
         return Trials.plan(self, setup)
 
-    @override
+    def plan_of(self, missing: Missing) -> Plan:
+        """Return the plan of a set-up that is wanted."""
+        return self.plan(Setup(missing.name, orjson.loads(missing.text)))
+
     def summaries(self, setups: Sequence[Setup], count: int, first: int = 0) -> dict[str, Summary]:
         """Return what replications come to, set-up by set-up: no two set-ups' replications are in memory at once."""
         self._need(setups, range(first, first + count))
@@ -73,7 +74,6 @@ class KnownTrials(Trials):
             each.name: self.summary(each, Trials.outcomes(self, [each], count, first)[each.name]) for each in setups
         }
 
-    @override
     def _run(self, setups: Sequence[Setup], places: Iterable[int]) -> Iterator[tuple[str, int, Outcome]]:
         there = tuple(places)
         self._need(setups, there)

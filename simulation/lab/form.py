@@ -115,6 +115,8 @@ def form_of(document: Any, problems: Sequence[Problem] = ()) -> ScenarioForm:
         run=(
             _field(document, ("horizon",), "Simulated time", DURATION, "each replication"),
             _field(document, ("replications",), "Replications", NUMBER, "independent, each with other luck"),
+            _field(document, ("until_sure", "within"), "Stop when within", NUMBER, "0.05: ±5 %; empty: not early"),
+            _field(document, ("until_sure", "at_most"), "Then at most", NUMBER, "replications"),
         ),
         choices=_choices(document),
         others=_others(document),
@@ -286,6 +288,8 @@ def _put(document: dict[str, Any], place: Place, value: Any) -> None:
         here[place[-1]] = value
         return
     here.pop(place[-1], None)
+    if place == ("until_sure", "within"):
+        document.pop("until_sure", None)
     if place[-2:] == ("failures", "share"):
         document[str(place[0])][place[1]].pop("failures", None)
 

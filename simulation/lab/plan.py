@@ -34,6 +34,9 @@ LOAD_REPLICATIONS = 6
 """Replications of each point of the curve, at most as many as the scenario asks for."""
 
 
+_NO_STANDING = "no file lies beside a scenario of the lab; `manage.py simulate --from-now` can begin with one"
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """How large a run is: replications of all worlds together, and about how many executions they come to."""
@@ -60,6 +63,11 @@ def _refuse_files(scenarios: Mapping[str, Scenario]) -> None:
         for name, scenario in scenarios.items()
         for place, workload in enumerate(scenario.workloads)
         if getattr(workload.arrivals, "file", None) is not None
+    ]
+    problems += [
+        Problem(f"{'' if name == AS_WRITTEN else f'variants.{name}.'}standing", "value.choice", _NO_STANDING)
+        for name, scenario in scenarios.items()
+        if scenario.standing is not None
     ]
     if problems:
         raise ScenarioInvalid(f"{problems[0].path}: {problems[0].message}", problems)
@@ -95,11 +103,12 @@ def size_of(plan: Plan) -> Size:
     drawn = sum(group == LOAD for group, _ in told)
     points = drawn * len(BUSY)
     replications = (len(told) - drawn) * len(plan.scenarios)
-    compared = sum(map(_executions, plan.worlds.values())) * replications_of(plan)
-    return Size(replications + points, round(compared + points * _executions(plan.worlds[AS_WRITTEN])))
+    compared = sum(map(executions_of, plan.worlds.values())) * replications_of(plan)
+    return Size(replications + points, round(compared + points * executions_of(plan.worlds[AS_WRITTEN])))
 
 
-def _executions(world: WorldModel) -> float:
+def executions_of(world: WorldModel) -> float:
+    """Return about how many executions a replication of a world comes to."""
     total = 0.0
     for workload in world.workloads:
         load = workload.load
