@@ -337,7 +337,6 @@ def _promises(variants: list[dict[str, Any]]) -> Iterator[Promise]:
             undecided = slo["verdict"] == CANNOT_TELL
             more = f"about {slo['more_replications']} more replications would tell" if slo["more_replications"] else ""
             few = slo["got"] is None
-            got = "too few executions; lengthen the simulated time" if few else told_words(slo["measure"], slo["got"])
             yield Promise(
                 variant=variant["name"],
                 words=_promise_words(slo),
