@@ -47,3 +47,6 @@ slos:
   - {workload: orders, p95: 400ms}
 costs: {currency: EUR, services: {payment: 2.5, post: 1}}
 """
+
+SURE = QUICK.replace("replications: 3", "replications: 3\nuntil_sure: {within: 0.2, at_most: 40}")
+"""Ends once it is sure, which is soon."""
