@@ -17,8 +17,10 @@ from simulation.experiments.cheapest import refuse_unfit
 from simulation.experiments.cheapest_answer import tried_table
 from simulation.experiments.documents import document_of as variant_of
 from simulation.experiments.known import Key, KnownTrials, Missing, Wanted, nothing_known
+from simulation.experiments.places import changed
 from simulation.experiments.screening import REPLICATIONS as SCREENED
 from simulation.experiments.storm import METASTABLE, STABLE, VULNERABLE
+from simulation.experiments.trials import Setup
 from simulation.scenarios import experiments as asked
 from simulation.scenarios.batches import NOWHERE
 from simulation.scenarios.building import AS_WRITTEN
@@ -72,7 +74,11 @@ def first_size(plan: Plan, experiment: ExperimentOf, *, seed: int) -> Size:
     count = counts(plan, experiment)[-1]
     if isinstance(experiment, asked.CheapestOf):
         axes = [axis_of(path, values) for path, values in experiment.places.items()]
-        refuse_unfit(variant_of(plan.document, *experiment.variants[:1]), axes)
+        document = variant_of(plan.document, *experiment.variants[:1])
+        refuse_unfit(document, axes)
+        for axis in axes:
+            document = changed(document, axis.path, axis.values[-1])
+        nothing_known(NOWHERE, seed).plan(Setup.of("the largest", document))
         return Size(count, round(count * executions_of(plan.worlds[AS_WRITTEN])))
     trials = nothing_known(NOWHERE, seed)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.utils.safestring import SafeString, mark_safe
@@ -75,11 +75,22 @@ def sections_of(blocks: Sequence[Mapping[str, Any]]) -> tuple[Section, ...]:
             # Drawn by `simulation.charts`, which escapes every word in it.
             svg = mark_safe(each["svg"])
             table = None if each["table"] is None else _grid(each["table"])
-        found.append(Section(each["caption"], tuple(said), svg, table))
+        _add(found, Section(each["caption"], tuple(said), svg, table))
         said = []
     if said:
         found.append(Section("What else is to be said", tuple(said), None, None))
     return tuple(found)
+
+
+def _add(found: list[Section], part: Section) -> None:
+    """Put a part behind the others; a picture and the table beside it, whichever comes first, are one."""
+    before = found[-1] if found else None
+    if before is not None and before.table is None and before.svg is not None and part.svg is None and not part.said:
+        found[-1] = replace(before, table=part.table)
+    elif before is not None and before.svg is None and part.svg is not None and part.table is None:
+        found[-1] = Section(part.title, (*before.said, *part.said), part.svg, before.table)
+    else:
+        found.append(part)
 
 
 def _blocks(run: RunDetail) -> Sequence[Mapping[str, Any]]:

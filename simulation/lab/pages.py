@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from . import operations, queries
 from .document import document_of
 from .form import ScenarioForm, changed, form_of, told_elsewhere
 from .prefill import blank, calls_of, prefill, text_of
-from .questions import Question, asking_of, experiment_from, question_of
+from .questions import Question, asking_of, experiment_from, numbers_of, question_of
 from .run_page import run_page, run_row
 
 HERE = "lab"
@@ -216,6 +216,9 @@ def _posted(request: HttpRequest, found: queries.ScenarioView | None = None) -> 
     except DocumentInvalid:
         # The form was made from a file that could not be read: it had no fields.
         return draft
+    if draft.question.numbers == numbers_of(before):
+        # Nobody changed what a search was offered, so it is offered anew: the file may have other services by now.
+        draft.question = replace(draft.question, numbers="")
     told = changed(document, before, {key: str(value) for key, value in request.POST.items()})
     # The file keeps its notes and its order unless a field was changed.
     draft.text = text if told == document else text_of(told)
@@ -242,7 +245,7 @@ def _do(request: HttpRequest, viewer: Viewer, draft: Draft, act: str) -> HttpRes
     given: dict[str, Any] = {"team_id": viewer.team_id, "scenario_id": draft.scenario_id}
     match act:
         case "run":
-            given |= {"seed": _seed(draft.seed), "experiment": experiment_from(draft.question)}
+            given |= {"seed": _seed(draft.seed), "experiment": experiment_from(draft.question, draft.text)}
             run_id = operations.start_run(**given, text=draft.text, name=draft.name, by=viewer.name)
             return HttpResponseRedirect(reverse("lab:run", args=[run_id]))
         case "save" | "save-new":

@@ -88,8 +88,11 @@ def numbers_of(document: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def experiment_from(question: Question) -> dict[str, Any] | None:
-    """Return the experiment as scenario files write it, None for a comparison. Raises DocumentInvalid with paths."""
+def experiment_from(question: Question, text: str) -> dict[str, Any] | None:
+    """Return the experiment as scenario files write it, None for a comparison. `text` is the scenario's.
+
+    Raises DocumentInvalid with paths.
+    """
     match question.kind:
         case "":
             return None
@@ -97,7 +100,8 @@ def experiment_from(question: Question) -> dict[str, Any] | None:
             places = question.places.replace("\n", ",").split(",")
             return {"kind": question.kind, "places": [each.strip() for each in places if each.strip()]}
         case "cheapest":
-            lines = [each for each in question.numbers.split("\n") if each.strip()]
+            numbers = question.numbers or numbers_of(document_of(text))
+            lines = [each for each in numbers.split("\n") if each.strip()]
             return {"kind": "cheapest", "places": dict(map(_number, lines))}
         case "storm":
             storm: dict[str, Any] = {"kind": "storm", "service": question.service or None}

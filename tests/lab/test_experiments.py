@@ -118,6 +118,7 @@ def test_it_keeps_what_was_told_when_its_time_is_up(team_id: int):
         ({"kind": "sensitivity", "places": ["services.nobody.times"]}, "services.nobody.times"),
         ({"kind": "cheapest", "places": {"services.payment.instances": "5..1"}}, "services.payment.instances"),
         ({"kind": "cheapest", "places": {}}, "cheapest"),
+        ({"kind": "cheapest", "places": {"services.nobody.instances": "1..5"}}, "services.nobody.instances"),
         ({"kind": "storm", "service": "nobody"}, "storm.service"),
         ({"kind": "storm", "capacity": 2}, "experiment.storm.capacity"),
         ({"kind": "long-run"}, "experiment.kind"),

@@ -11,7 +11,7 @@ from tests.lab.scenarios import QUICK, SEARCHED
 
 
 def test_it_asks_how_a_scenario_does_unless_something_else_is_chosen():
-    assert experiment_from(question_of({})) is None
+    assert experiment_from(question_of({}), QUICK) is None
     chosen = [kind for kind, _, _, chosen in asking_of(Question(), QUICK).kinds if chosen]
     assert chosen == [""]
 
@@ -42,9 +42,14 @@ def test_it_offers_the_instances_of_each_service_to_a_search():
     ],
 )
 def test_it_reads_fields_as_scenario_files_write_experiments(given: dict[str, str], experiment: dict[str, object]):
-    found = experiment_from(question_of(given))
+    found = experiment_from(question_of(given), QUICK)
     assert found == experiment
     assert experiment_of(found).kind == experiment["kind"]
+
+
+def test_it_searches_what_is_offered_where_nothing_else_was_said():
+    found = experiment_from(Question(kind="cheapest"), QUICK)
+    assert found == {"kind": "cheapest", "places": {"services.payment.instances": "1..8"}}
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,7 @@ def test_it_reads_fields_as_scenario_files_write_experiments(given: dict[str, st
 )
 def test_it_says_at_which_field_something_is_wrong(given: dict[str, str], path: str):
     with pytest.raises(DocumentInvalid) as told:
-        experiment_from(question_of(given))
+        experiment_from(question_of(given), QUICK)
     assert told.value.problems[0].path == path
 
 
