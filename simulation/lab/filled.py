@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,3 +42,13 @@ def slug(workflow: str) -> str:
     """Return a name that a scenario may have."""
     plain = re.sub(r"[^a-z0-9-]+", "-", workflow.lower()).strip("-")
     return (plain if plain[:1].isalpha() else f"w-{plain}")[:63].rstrip("-")
+
+
+def calls_of(steps: Any, above: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the path (`parts.fetch`) and the service of every call in a list of steps, compensations included."""
+    for step in steps if isinstance(steps, list) else ():
+        path = f"{above}{step.get('id')}"
+        for part in (step, step.get("compensate")):
+            if isinstance(part, dict) and isinstance(part.get("service_name"), str):
+                yield path, part["service_name"]
+        yield from calls_of(step.get("steps"), f"{path}.")

@@ -17,8 +17,7 @@ from simulation.fit.scenario import History, fit_history
 from simulation.scenarios.language import ScenarioInvalid
 from simulation.statistics.intervals import percentile
 
-from .filled import GUESSED_RATE, HOUR_SECONDS, Prefill, promise_text, slug
-from .prefill import calls_of
+from .filled import GUESSED_RATE, HOUR_SECONDS, Prefill, calls_of, promise_text, slug
 
 SEED = 1
 """Where the chance of the fit comes from (its tests of goodness), so that one recording comes to one scenario."""

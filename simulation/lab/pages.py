@@ -22,8 +22,9 @@ from orchestration.engine import queries as engine
 
 from . import operations, queries
 from .document import document_of
+from .filled import calls_of
 from .form import ScenarioForm, changed, form_of, told_elsewhere
-from .prefill import blank, calls_of, prefill, text_of
+from .prefill import blank, prefill, text_of
 from .questions import Question, asking_of, experiment_from, numbers_of, question_of
 from .run_page import run_page, run_row
 

@@ -6,7 +6,6 @@ What was recorded is fitted (`fitting`), and what was not is a guess that says s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -100,13 +99,3 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         """Say that nothing is written as an alias."""
         return True
-
-
-def calls_of(steps: Any, above: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the path (`parts.fetch`) and the service of every call in a list of steps, compensations included."""
-    for step in steps if isinstance(steps, list) else ():
-        path = f"{above}{step.get('id')}"
-        for part in (step, step.get("compensate")):
-            if isinstance(part, dict) and isinstance(part.get("service_name"), str):
-                yield path, part["service_name"]
-        yield from calls_of(step.get("steps"), f"{path}.")

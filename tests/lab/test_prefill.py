@@ -12,9 +12,9 @@ from orchestration.engine import operations as engine
 from orchestration.teams import operations as teams
 from simulation.fit.scenario import History, data_hash
 from simulation.lab.document import document_of
-from simulation.lab.filled import duration_text
+from simulation.lab.filled import calls_of, duration_text
 from simulation.lab.fitting import fill
-from simulation.lab.prefill import blank, calls_of, prefill, text_of
+from simulation.lab.prefill import blank, prefill, text_of
 from simulation.scenarios.building import variants_of
 from simulation.scenarios.language import parse_scenario
 from simulation.service_models.distributions import Fixed, Lognormal
