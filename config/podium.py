@@ -187,6 +187,12 @@ class PodiumSettings:
     simulation_replications: int = setting(
         400, "replications of one simulation at most, those of all variants and of its curve together"
     )
+    simulation_experiment_replications: int = setting(
+        3_000, "replications of one experiment at most, those of all set-ups that it tries together"
+    )
+    simulation_recorded: int = setting(
+        300, "recorded executions whose journals are read to fill a scenario in; more are exacter, and slower"
+    )
     simulation_executions: int = setting(
         5_000_000, "executions that one simulation may come to, by its load: replications × horizon × rate"
     )

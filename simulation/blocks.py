@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 NARROWEST = 3
 
@@ -35,6 +36,11 @@ class Picture:
 
 
 Block = Said | Table | Picture
+
+
+def blocks_as_json(blocks: Sequence[Block]) -> list[dict[str, Any]]:
+    """Return blocks as JSON values: `said` has a text, `table` rows of texts, `picture` an SVG and maybe a table."""
+    return [{"block": type(each).__name__.lower(), **asdict(each)} for each in blocks]
 
 
 def text_of(blocks: Sequence[Block]) -> Iterator[str]:

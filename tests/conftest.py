@@ -36,6 +36,16 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop("DJANGO_SETTINGS_MODULE")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Keep the tests of an `xdist_group` on one worker also where `-n` was said without `--dist loadgroup`.
+
+    xdist's own choice then is `load`, which knows no groups: two browsers with their platforms would run at once.
+    """
+    if config.getoption("numprocesses", None) and config.getoption("dist", "no") == "no":
+        config.option.dist = "loadgroup"
+
+
 @pytest.fixture(autouse=True)
 def _needed_servers(request: pytest.FixtureRequest) -> None:
     for name in NAMES:

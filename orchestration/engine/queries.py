@@ -20,7 +20,6 @@ from orchestration.domain.errors import InputInvalid, NotFound, Problem
 from orchestration.domain.lifecycle import ENDED_EXECUTION, ENDED_STEP_RUN, EXECUTION
 from orchestration.engine import folding, models
 from orchestration.engine.feed import changes_after
-from orchestration.engine.lately import Lately, lately
 from orchestration.engine.views import (
     AttemptView,
     Change,
@@ -43,7 +42,6 @@ __all__ = [
     "ExecutionDetail",
     "ExecutionSummary",
     "JournalEntry",
-    "Lately",
     "Page",
     "RevisionSummary",
     "StepView",
@@ -55,7 +53,6 @@ __all__ = [
     "count_by_status",
     "get_execution",
     "get_workflow",
-    "lately",
     "list_events",
     "list_executions",
     "list_secrets",

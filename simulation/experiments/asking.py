@@ -40,9 +40,16 @@ def answer(
     Raises ScenarioInvalid (ExperimentInvalid among them) with paths for what cannot be simulated or asked.
     """
     parse_scenario(document)
-    count = replications or experiment.replications
     with Trials(folder, seed, jobs, progress) as trials:
-        found = _answer(trials, document, experiment, count)
+        return answer_by(trials, document, experiment, replications)
+
+
+def answer_by(
+    trials: Trials, document: dict[str, Any], experiment: asked.ExperimentOf, replications: int | None = None
+) -> Answer:
+    """Return the answer to an experiment by trials of one's own. Raises as `answer`, and what the trials raise."""
+    count = replications or experiment.replications
+    found = _answer(trials, document, experiment, count)
     return found if count is None else replace(found, asked=f"{found.asked} --replications {count}")
 
 

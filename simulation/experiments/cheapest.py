@@ -24,7 +24,7 @@ from typing import Any
 from simulation.statistics.comparison import PASS
 
 from .axes import Axis
-from .costs import cost_of, prices_of
+from .costs import cost_of, money, prices_of
 from .guesses import Guide
 from .places import changed
 from .problems import unfit
@@ -109,7 +109,10 @@ class Search:
 
     def _candidate(self, numbers: Numbers, verdict: Verdict) -> Candidate:
         values = tuple(axis.values[place] for axis, place in zip(self.axes, numbers, strict=True))
-        return Candidate(values, self.cost(numbers), verdict)
+        cost = self.cost(numbers)
+        told = ", ".join(map(str, values)), money(self.document, cost), str(verdict.replications), verdict.word
+        self.trials.judged.append((*told, verdict.why))
+        return Candidate(values, cost, verdict)
 
 
 def find(trials: Trials, document: dict[str, Any], axes: Sequence[Axis], replications: int | None = None) -> Found:
@@ -118,7 +121,7 @@ def find(trials: Trials, document: dict[str, Any], axes: Sequence[Axis], replica
     Raises ExperimentInvalid for a scenario without promises, axes that are no ascending numbers, and a horizon in which
     a promised percentile cannot be told.
     """
-    _check(document, axes)
+    refuse_unfit(document, axes)
     base = trials.scenario(Setup.of("base", document))
     search = Search(trials, document, tuple(axes), replications or base.replications)
     largest = tuple(len(axis.values) - 1 for axis in axes)
@@ -139,7 +142,8 @@ def find(trials: Trials, document: dict[str, Any], axes: Sequence[Axis], replica
     return _confirmed(search, best, largest)
 
 
-def _check(document: dict[str, Any], axes: Sequence[Axis]) -> None:
+def refuse_unfit(document: dict[str, Any], axes: Sequence[Axis]) -> None:
+    """Raise ExperimentInvalid for a scenario without promises, and for axes that are no ascending numbers."""
     if not document.get("slos"):
         raise unfit("slos", "there is no promise to keep; say what is promised of a workload")
     if not axes:

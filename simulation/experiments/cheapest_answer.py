@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from simulation.blocks import Block, Said, Table
+from simulation.blocks import Block, Picture, Said, Table
+from simulation.charts import bars
 from simulation.statistics.comparison import PASS
 
 from .answers import Answer
 from .axes import Axis
 from .cheapest import Candidate, Found, find
 from .costs import money
+from .promised import promised, promised_json
 from .trials import Trials
 
 _WORDS = {PASS: "keeps all promises", "fail": "breaks a promise", "impossible": "cannot work"}
@@ -53,13 +55,33 @@ def _blocks(document: dict[str, Any], found: Found) -> list[Block]:
         confirmed = winner.verdict.replications
         if confirmed:
             blocks.append(Said(f"Winner and neighbours were confirmed with fresh luck, {confirmed} replications each."))
+    if winner is not None and winner.verdict.summary is not None:
+        blocks += promised(winner.verdict.summary, "the cheapest")
     if found.tried:
-        blocks.append(_table(document, "All that was tried", found, found.tried))
+        blocks += [_picture(found), tried_table([axis.path for axis in found.axes], _rows(document, found.tried))]
     return blocks
 
 
-def _table(document: dict[str, Any], caption: str, found: Found, candidates: Sequence[Candidate]) -> Table:
-    rows = tuple(
+def tried_table(paths: Sequence[str], rows: Sequence[tuple[str, ...]]) -> Table:
+    """Return the table of set-ups that were tried: their numbers, cost, replications, verdict, and why."""
+    return Table("All that was tried", (", ".join(paths), "cost", "replications", "verdict", "why"), tuple(rows))
+
+
+def _picture(found: Found) -> Picture:
+    """Return what each set-up that was tried costs, with its verdict in words, the cheapest first."""
+    label = f"What each set-up that was tried costs an hour, by {', '.join(axis.path for axis in found.axes)}"
+    told = sorted({(each.cost, each.values, each.verdict.word) for each in (*found.tried, *found.rejected)})
+    won = None if found.winner is None else found.winner.values
+    rows = [
+        (f"{', '.join(map(str, values))}: {'cheapest, ' if values == won else ''}{word}", cost, cost, cost, False)
+        for cost, values, word in told
+    ]
+    most = max(cost for _, cost, *_ in rows)
+    return Picture(label, bars(rows, unit="", label=label, most=most))
+
+
+def _rows(document: dict[str, Any], candidates: Sequence[Candidate]) -> list[tuple[str, ...]]:
+    return [
         (
             ", ".join(map(str, each.values)),
             money(document, each.cost),
@@ -68,8 +90,7 @@ def _table(document: dict[str, Any], caption: str, found: Found, candidates: Seq
             each.verdict.why,
         )
         for each in candidates
-    )
-    return Table(caption, (", ".join(axis.path for axis in found.axes), "cost", "replications", "verdict", "why"), rows)
+    ]
 
 
 def _why(candidate: Candidate) -> str:
@@ -88,4 +109,5 @@ def _json(found: Found, candidate: Candidate) -> dict[str, Any]:
         "verdict": candidate.verdict.word,
         "why": candidate.verdict.why,
         "replications": candidate.verdict.replications,
+        "promised": None if candidate.verdict.summary is None else promised_json(candidate.verdict.summary),
     }

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestration.domain.documents import merged
-from simulation.scenarios.building import AS_WRITTEN
+from simulation.scenarios.building import AS_WRITTEN, variant_document
 
 from .problems import unfit
 
@@ -18,4 +17,4 @@ def document_of(document: dict[str, Any], variant: str = AS_WRITTEN) -> dict[str
     if variant not in changes:
         known = ", ".join([AS_WRITTEN, *changes])
         raise unfit("variants", f"there is no variant {variant}; there are: {known}", "reference.unknown")
-    return merged({**document, "variants": {}}, changes[variant])
+    return variant_document(document, changes[variant])

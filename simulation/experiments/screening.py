@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from simulation.blocks import Block, Said, Table
+from simulation.blocks import Block, Picture, Said, Table
+from simulation.charts import bars
 from simulation.streams import Streams
 
 from .answers import Answer
@@ -129,4 +130,8 @@ def _shown(name: str, screened: Sequence[Screened]) -> list[Block]:
         if screened
         else f"{name}: nothing could be told."
     )
-    return [Said(said, strong=True), Table(caption, ("turned", "μ*", "μ", "σ", "effects"), rows)]
+    label = f"{name}: how much each place matters (μ*, per cent of latency per per cent of it)"
+    most = max((each.size for each in screened), default=1.0)
+    sizes = [(each.factor, each.size, each.size, each.size, False) for each in screened]
+    picture = Picture(label, bars(sizes, unit="", label=label, most=most))
+    return [Said(said, strong=True), picture, Table(caption, ("turned", "μ*", "μ", "σ", "effects"), rows)]

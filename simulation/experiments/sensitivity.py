@@ -19,6 +19,7 @@ from simulation.statistics.intervals import Interval
 from .answers import Answer
 from .costs import cost_of
 from .factors import Factor, factor_at, factors_of
+from .promised import promised, promised_json
 from .trials import Setup, Trials
 
 SHARES = (0.8, 0.9, 1.1, 1.2)
@@ -56,13 +57,14 @@ def sensitivity(
     count = replications or trials.scenario(base).replications
     found = trials.summaries([base, *possible.values()], count)
     blocks: list[Block] = []
-    data: dict[str, Any] = {"workloads": {}}
+    data: dict[str, Any] = {"promised": promised_json(found[base.name]), "workloads": {}}
     for place, workload in enumerate(found[base.name].workloads):
         measure = "p95" if "p95" in workload.values else "mean"
         summaries = {key: found[each.name] for key, each in possible.items()}
         effects = _effects(document, factors, summaries, found[base.name], place, measure)
         blocks += _shown(workload.name, measure, workload.figures[measure], effects)
         data["workloads"][workload.name] = {"measure": measure, "effects": [_json(each) for each in effects]}
+    blocks += promised(found[base.name], "the scenario as it is written")
     asked = f"--sensitivity {','.join(places)}".strip()
     return Answer("sensitivity", asked, document, trials.seed, blocks, data)
 

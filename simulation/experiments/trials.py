@@ -52,6 +52,8 @@ class Trials:
     progress: Progress = lambda done, of: None
     done: int = 0
     planned: int = 0
+    judged: list[tuple[str, ...]] = field(default_factory=list)
+    """What a search has found on its way, for whoever watches: set-up, cost, verdict, why."""
     _processes: ProcessPoolExecutor | None = None
     _plans: dict[bytes, Plan] = field(default_factory=dict)
 

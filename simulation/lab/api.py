@@ -20,6 +20,7 @@ from . import operations, queries
 from .document import document_of
 from .operations import SEEDS
 from .prefill import text_of
+from .queries import without_pictures
 
 SimulationId = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 
@@ -30,6 +31,12 @@ class SimulationBody(Body):
     scenario: dict[str, Any] = Field(description="A scenario, as in a scenario file.")
     name: Annotated[str, Field(min_length=1, max_length=120)] = Field(
         default="A simulation", description="What people call it."
+    )
+    experiment: dict[str, Any] | None = Field(
+        default=None,
+        description="What is asked, as an experiment of a scenario file: `{kind: sensitivity}`, `{kind: screening}`, "
+        "`{kind: cheapest, places: {services.payment.instances: 1..8}}` or `{kind: storm}`. Default: the scenario and "
+        "its variants are compared.",
     )
     seed: Annotated[int, Field(ge=0, lt=SEEDS)] | None = Field(
         default=None, description="Where all chance comes from; default: one is drawn."
@@ -44,7 +51,11 @@ class SimulationSummary(Shape):
     state: Annotated[str, Field(description="`queued`, `running`, `done`, `cancelled` or `failed`.")]
     progress: Annotated[float, Field(description="Batches of replications that are done over all of them, 0 to 1.")]
     verdict: Annotated[
-        str, Field(description="`pass`, `fail` or `cannot tell yet`, the worst of its promises; empty: none is told.")
+        str,
+        Field(
+            description="`pass`, `fail` or `cannot tell yet`, the worst of its promises; of a storm `stable`, "
+            "`vulnerable` or `metastable`; empty: none is told."
+        ),
     ]
     created_at: Instant
     created_by: str
@@ -63,12 +74,14 @@ class Simulation(SimulationSummary):
     """A simulation with its scenario, and with what it comes to so far."""
 
     scenario: dict[str, Any]
+    experiment: Annotated[dict[str, Any] | None, Field(description="What was asked; null: a comparison.")]
     seed: int
     result: Annotated[
         dict[str, Any] | None,
         Field(
-            description="`compare`: as `manage.py simulate --json`; `load`: the curve of latency against load with its "
-            "knee. Null: nothing is told yet."
+            description="`compare`: as `manage.py simulate --json`, with what each variant costs; `load`: the curve of "
+            "latency against load with its knee; `experiment`: the answer to an experiment, as `manage.py simulate "
+            "--json` gives it. Null: nothing is told yet."
         ),
     ]
     problems: Annotated[list[ProblemError], Field(description="Why it failed.")]
@@ -100,7 +113,12 @@ class Simulations(ApiView):
         """
         body: SimulationBody = self.body
         run_id = operations.start_run(
-            team_id=self.team_id, text=text_of(body.scenario), name=body.name, by=self.caller.name, seed=body.seed
+            team_id=self.team_id,
+            text=text_of(body.scenario),
+            name=body.name,
+            by=self.caller.name,
+            seed=body.seed,
+            experiment=body.experiment,
         )
         address = reverse("lab-api:simulation", kwargs={"simulation_id": str(run_id)})
         return Response(StartedSimulation(id=str(run_id), self=address), status=HTTPStatus.ACCEPTED)
@@ -118,7 +136,8 @@ class OneSimulation(ApiView):
                 **_summary(run.summary),
                 scenario=document_of(run.text),
                 seed=run.seed,
-                result=run.result,
+                experiment=run.experiment,
+                result=without_pictures(run.result),
                 problems=[ProblemError.model_validate(each) for each in run.problems],
                 note=run.note,
             )

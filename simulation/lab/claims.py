@@ -21,13 +21,13 @@ from uuid import UUID
 import orjson
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Min, Q, QuerySet
 
 from orchestration import clock
 from orchestration.domain.errors import Problem
 
-from .models import Batch, SimulationRun
-from .states import ACTIVE, DONE, FAILED, FINISHED, HELD, LOAD, QUEUED, RUNNING, WAITING
+from .models import Batch, SimulationRun, TriedSetup
+from .states import ACTIVE, ASK, COMPARE, DONE, FAILED, FINISHED, HELD, LOAD, QUEUED, RUNNING, TRY, WAITING
 
 BOOT = "PODIUM_BOOT"
 DEATHS = 3
@@ -38,6 +38,9 @@ LOOKED_AT = 100
 
 HELP_SECONDS = 5.0
 """How often more workers are called while some are at work already."""
+
+TOLD = Q(result__contains='"compare":{') | Q(result__contains='"experiment":{')
+"""Runs that have told something."""
 
 _called_at = [float("-inf")]
 
@@ -56,6 +59,8 @@ class Claim:
     replication: int
     factors: tuple[float, ...]
     until: datetime
+    setup_id: int | None = None
+    experiment: str = ""
 
 
 def me() -> str:
@@ -116,6 +121,9 @@ def _next_of(run: SimulationRun) -> Batch | None:
     waiting = Batch.objects.filter(run_id=run.pk, state=WAITING)
     if run.factors is None:
         waiting = waiting.exclude(group=LOAD)
+    if run.experiment is not None and Batch.objects.filter(run_id=run.pk, group=TRY).exclude(state=FINISHED).exists():
+        # It is asked again once all that it wanted is known.
+        waiting = waiting.exclude(group=ASK)
     return waiting.order_by("place").first()
 
 
@@ -136,18 +144,20 @@ def _take(run: SimulationRun, batch: Batch, holder: str, now: datetime) -> Claim
         replication=batch.replication,
         factors=tuple(orjson.loads(run.factors or "[]")),
         until=(run.started_at or now) + timedelta(seconds=podium.simulation_seconds),
+        setup_id=batch.setup_id,
+        experiment=run.experiment or "",
     )
 
 
 def renew(held: Claim, *, now: datetime) -> bool:
     """Say that the worker lives; False: the batch is not its own any more, or its run has ended."""
     lease = now + timedelta(seconds=settings.PODIUM.simulation_lease_seconds)
-    return _held(held).update(lease_until=lease) == 1
+    return own(held).update(lease_until=lease) == 1
 
 
 def release(held: Claim) -> None:
     """Put a batch back, for another worker or for nobody."""
-    _held(held).update(state=WAITING, holder="", lease_until=None)
+    own(held).update(state=WAITING, holder="", lease_until=None)
 
 
 def hand_in(held: Claim, outcome: bytes, *, factors: list[float] | None) -> bool:
@@ -157,7 +167,7 @@ def hand_in(held: Claim, outcome: bytes, *, factors: list[float] | None) -> bool
     """
     with transaction.atomic():
         run = SimulationRun.objects.select_for_update().filter(pk=held.run_id, state=RUNNING).first()
-        if run is None or not _held(held).update(state=FINISHED, holder="", lease_until=None, outcome=outcome):
+        if run is None or not own(held).update(state=FINISHED, holder="", lease_until=None, outcome=outcome):
             return False
         changes: dict[str, Any] = {"done": F("done") + 1}
         if factors is not None and run.factors is None:
@@ -177,10 +187,10 @@ def note_result(*, run_id: UUID, result: str, verdict: str, told: int) -> None:
 
 def end_if_done(*, run_id: UUID, now: datetime) -> bool:
     """End a run all of whose batches are done and told; say whether it has ended by that."""
-    done = SimulationRun.objects.filter(pk=run_id, state=RUNNING, done=F("batches"), told=F("batches"))
+    done = SimulationRun.objects.filter(pk=run_id, state=RUNNING, done=F("batches"), told__gte=F("batches"))
     ended = done.update(state=DONE, ended_at=now) == 1
     if ended:
-        _forget(run_id)
+        forget(run_id)
     return ended
 
 
@@ -188,14 +198,17 @@ def end_overdue(*, run_id: UUID, now: datetime) -> None:
     """End a run whose time is up: done as far as it has come, or failed where it has told nothing."""
     limit = settings.PODIUM.simulation_seconds
     overdue = SimulationRun.objects.filter(
-        pk=run_id, state=RUNNING, started_at__lte=now - timedelta(seconds=limit), done=F("told")
+        Q(done=F("told")) | Q(experiment__isnull=False),
+        pk=run_id,
+        state=RUNNING,
+        started_at__lte=now - timedelta(seconds=limit),
     )
     note = (
         f"It ended after {limit:g} s, the longest time of a simulation (`simulation_seconds`), and is told by the "
         "replications that were done by then."
     )
-    if overdue.filter(result__contains='"compare":{').update(state=DONE, ended_at=now, note=note):
-        _forget(run_id)
+    if overdue.filter(TOLD).update(state=DONE, ended_at=now, note=note):
+        forget(run_id)
     elif overdue.exists():
         said = (
             f"not even two replications were done within {limit:g} s, the longest time of a simulation "
@@ -208,11 +221,13 @@ def fail(*, run_id: UUID, problems: list[Problem], now: datetime) -> None:
     """End a run that cannot be simulated, and say why."""
     told = orjson.dumps([each.as_json() for each in problems]).decode()
     if SimulationRun.objects.filter(pk=run_id, state__in=ACTIVE).update(state=FAILED, ended_at=now, problems=told):
-        _forget(run_id)
+        forget(run_id)
 
 
-def _forget(run_id: UUID) -> None:
+def forget(run_id: UUID) -> None:
+    """Delete what a run that has ended needs no more; its workers find out by that."""
     Batch.objects.filter(run_id=run_id).delete()
+    TriedSetup.objects.filter(run_id=run_id).delete()
 
 
 def unfinished(*, now: datetime) -> list[UUID]:
@@ -223,11 +238,42 @@ def unfinished(*, now: datetime) -> list[UUID]:
     return [each for each in runs.values_list("pk", flat=True)[:LOOKED_AT] if each not in set(busy)]
 
 
+def cut(*, run_id: UUID, replications: int) -> None:
+    """Let go of all replications of the scenario and its variants but the first ones: it is sure enough without them.
+
+    Whoever simulates one of them finds out as if the run had ended.
+    """
+    with transaction.atomic():
+        run = SimulationRun.objects.select_for_update().filter(pk=run_id, state=RUNNING).first()
+        if run is None:
+            return
+        beyond = Batch.objects.filter(run_id=run_id, group=COMPARE, replication__gte=replications)
+        done = beyond.filter(state=FINISHED).count()
+        gone, _ = beyond.delete()
+        SimulationRun.objects.filter(pk=run_id).update(batches=F("batches") - gone, done=F("done") - done)
+
+
+def count_finished(*, run_id: UUID) -> int:
+    """Return how many batches of a run are done."""
+    return Batch.objects.filter(run_id=run_id, state=FINISHED).count()
+
+
+def in_a_row(*, run_id: UUID, group: str) -> list[bytes]:
+    """Return what the first batches of a group came to, up to the first one that is not finished yet."""
+    first = Batch.objects.filter(run_id=run_id, group=group).exclude(state=FINISHED).aggregate(it=Min("replication"))
+    rows = Batch.objects.filter(run_id=run_id, group=group, state=FINISHED)
+    if first["it"] is not None:
+        rows = rows.filter(replication__lt=first["it"])
+    outcomes = rows.order_by("replication").values_list("outcome", flat=True)
+    return [bytes(each) for each in outcomes if each is not None]
+
+
 def finished(*, run_id: UUID, group: str) -> list[bytes]:
     """Return what the finished batches of a group came to, in the order of their replications."""
     rows = Batch.objects.filter(run_id=run_id, state=FINISHED, group=group).order_by("replication")
     return [bytes(each) for each in rows.values_list("outcome", flat=True) if each is not None]
 
 
-def _held(held: Claim) -> QuerySet[Batch]:
+def own(held: Claim) -> QuerySet[Batch]:
+    """Return the batch, as long as it is the worker's own."""
     return Batch.objects.filter(pk=held.batch_id, epoch=held.epoch, holder=held.holder, state=HELD)

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dashboard.words.times import duration_words
 from orchestration.domain.documents import path_from
+from orchestration.domain.durations import parse_duration
 from orchestration.domain.errors import Problem
 
 from .presets import Preset, presets_of
@@ -115,6 +117,8 @@ def form_of(document: Any, problems: Sequence[Problem] = ()) -> ScenarioForm:
         run=(
             _field(document, ("horizon",), "Simulated time", DURATION, "each replication"),
             _field(document, ("replications",), "Replications", NUMBER, "independent, each with other luck"),
+            _field(document, ("until_sure", "within"), "Stop when within", NUMBER, "0.05: ±5 %; empty: not early"),
+            _field(document, ("until_sure", "at_most"), "Then at most", NUMBER, "replications"),
         ),
         choices=_choices(document),
         others=_others(document),
@@ -198,7 +202,10 @@ def _services(document: dict[str, Any]) -> Iterator[ServiceFields]:
 def _times_told(kind: str, times: dict[str, Any]) -> str:
     values = times.get("values")
     if kind == "empirical" and isinstance(values, list) and values:
-        return f"{len(values)} recorded times, around {sorted(map(str, values), key=len)[0]} to {values[-1]}"
+        with contextlib.suppress(TypeError, ValueError):
+            told = sorted(map(parse_duration, values))
+            least, middle, most = (duration_words(each) for each in (told[0], told[len(told) // 2], told[-1]))
+            return f"{len(told)} recorded times, {least} to {most}, half within {middle}"
     return kind
 
 
@@ -286,6 +293,8 @@ def _put(document: dict[str, Any], place: Place, value: Any) -> None:
         here[place[-1]] = value
         return
     here.pop(place[-1], None)
+    if place == ("until_sure", "within"):
+        document.pop("until_sure", None)
     if place[-2:] == ("failures", "share"):
         document[str(place[0])][place[1]].pop("failures", None)
 

@@ -57,6 +57,8 @@ class SimulationRun(models.Model):
     done = models.PositiveIntegerField(default=0)
     told = models.PositiveIntegerField(default=0)
     factors = models.TextField(null=True)  # noqa: DJ001 - null: not known yet
+    # JSON, as scenario files write experiments; null: the scenario is compared with its variants.
+    experiment = models.TextField(null=True)  # noqa: DJ001 - null: none is asked
     result = models.TextField(null=True)  # noqa: DJ001 - null: none yet
     # The worst word of the promises of the scenario as it is written; empty: none is told yet.
     verdict = models.CharField(max_length=20, default="")
@@ -89,8 +91,27 @@ class SimulationRun(models.Model):
         return f"{self.name} {self.id}"
 
 
+class TriedSetup(models.Model):
+    """A set-up that an experiment tries: a scenario by itself (JSON), and what the experiment calls it."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(SimulationRun, on_delete=models.CASCADE, related_name="+", db_index=False)
+    digest = models.CharField(max_length=64)
+    name = models.TextField()
+    text = models.TextField()
+
+    class Meta:
+        db_table = "podium_simulation_setup"
+        constraints = [models.UniqueConstraint(fields=["run", "digest"], name="simulation_setup_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Batch(models.Model):
-    """One replication of all worlds of a group: of all variants, or of all points of the curve.
+    """One replication of all worlds of a group: of all variants, of all points of the curve, or of a set-up (`setup`).
+
+    An experiment has one more batch, in which it is asked with all that is known by then.
 
     Whoever holds it is `holder` at `epoch`, until `lease_until`. `outcome` is what it came to (packing.py); it is let
     go when the run has ended.
@@ -101,6 +122,7 @@ class Batch(models.Model):
     place = models.PositiveIntegerField()
     group = models.CharField(max_length=10)
     replication = models.PositiveIntegerField()
+    setup = models.ForeignKey(TriedSetup, on_delete=models.CASCADE, null=True, related_name="+", db_index=False)
     state = models.CharField(max_length=10, default=WAITING)
     holder = models.TextField(default="")
     epoch = models.PositiveIntegerField(default=0)

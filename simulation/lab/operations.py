@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
+import orjson
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
@@ -16,9 +18,9 @@ from orchestration import clock
 from orchestration.domain.errors import Conflict, InputInvalid, LimitExceeded, NotFound, Overloaded, Problem, Refused
 from orchestration.teams import queries as teams
 
-from . import duty
+from . import claims, duty
 from .models import NAME_LENGTH, Batch, SavedScenario, SimulationRun
-from .states import ACTIVE, CANCELLED
+from .states import ACTIVE, ASK, CANCELLED
 
 if TYPE_CHECKING:
     from .plan import Size
@@ -97,25 +99,28 @@ def unshare_scenario(*, team_id: int, scenario_id: UUID) -> None:
 
 
 def start_run(
-    *, team_id: int, text: str, name: str, by: str, scenario_id: UUID | None = None, seed: int | None = None
+    *,
+    team_id: int,
+    text: str,
+    name: str,
+    by: str,
+    scenario_id: UUID | None = None,
+    seed: int | None = None,
+    experiment: Mapping[str, Any] | None = None,
 ) -> UUID:
     """Have a scenario simulated in the background; return the run's id. `seed` None: one is drawn.
+
+    `experiment`, as scenario files write them, is asked of it; None: it is compared with its variants.
 
     Raises DocumentInvalid for a scenario that cannot be simulated, LimitExceeded for one that is too large, Overloaded
     where as many of the team are under way as may be, NotFound, InputInvalid.
     """
-    from simulation.scenarios.running import refuse_overload
-
-    from .plan import batches, read, size_of
-
-    plan = read(text)
-    refuse_overload(plan.scenarios, plan.expected)
-    _refuse_large(size_of(plan))
+    planned = _planned(text, experiment)
     if seed is not None and not 0 <= seed < SEEDS:
         said = f"a seed is a whole number from 0 to {SEEDS - 1}"
         raise InputInvalid(said, [Problem("seed", "value.range", said)])
     row = None if scenario_id is None else _scenario(team_id, scenario_id)
-    planned, now = batches(plan), clock.now()
+    now = clock.now()
     with transaction.atomic():
         _let_in(team_id)
         run = SimulationRun.objects.create(
@@ -126,6 +131,7 @@ def start_run(
             text=text,
             seed=secrets.randbelow(DRAWN) if seed is None else seed,
             batches=len(planned),
+            experiment=None if experiment is None else orjson.dumps(experiment).decode(),
             created_at=now,
             created_by=by,
         )
@@ -138,10 +144,34 @@ def start_run(
     return run.pk
 
 
-def _refuse_large(size: Size) -> None:
+def _planned(text: str, experiment: Mapping[str, Any] | None) -> list[tuple[str, int]]:
+    """Return the batches that a run begins with. Raises DocumentInvalid, LimitExceeded."""
+    from simulation.scenarios.running import refuse_overload
+
+    from .plan import batches, read, size_of
+
+    plan = read(text)
+    if experiment is None:
+        refuse_overload(plan.scenarios, plan.expected)
+        refuse_large(size_of(plan))
+        return batches(plan)
+    from .asking import experiment_of, first_size
+
+    refuse_large(first_size(plan, experiment_of(experiment), seed=0), of="simulation_experiment_replications")
+    return [(ASK, 0)]
+
+
+REPLICATIONS = {
+    "simulation_replications": "replications of all variants and points of the curve together",
+    "simulation_experiment_replications": "replications of all set-ups that it tries together",
+}
+
+
+def refuse_large(size: Size, of: str = "simulation_replications") -> None:
+    """Raise LimitExceeded for what is too large; `of` is the setting that limits its replications."""
     podium = settings.PODIUM
     for name, count, what in (
-        ("simulation_replications", size.replications, "replications of all variants and points of the curve together"),
+        (of, size.replications, REPLICATIONS[of]),
         ("simulation_executions", size.executions, "executions (replications × horizon × rate)"),
     ):
         most = getattr(podium, name)
@@ -188,7 +218,7 @@ def cancel_run(*, team_id: int, run_id: UUID, by: str) -> None:
             state = SimulationRun.objects.values_list("state", flat=True).get(pk=run_id)
             said = f"the simulation is {state}: only one that is queued or runs can be cancelled"
             raise Refused(said, state=state, allowed=[])
-        Batch.objects.filter(run_id=run_id).delete()
+        claims.forget(run_id)
 
 
 def _scenario(team_id: int, scenario_id: UUID) -> SavedScenario:

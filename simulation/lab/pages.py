@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -22,8 +22,10 @@ from orchestration.engine import queries as engine
 
 from . import operations, queries
 from .document import document_of
+from .filled import calls_of
 from .form import ScenarioForm, changed, form_of, told_elsewhere
-from .prefill import blank, calls_of, prefill, text_of
+from .prefill import blank, prefill, text_of
+from .questions import Question, asking_of, experiment_from, numbers_of, question_of
 from .run_page import run_page, run_row
 
 HERE = "lab"
@@ -47,6 +49,7 @@ class Draft:
     message: str = ""
     problems: tuple[Problem, ...] = ()
     changed_by: str = ""
+    question: Question = field(default_factory=Question)
 
 
 @require_safe
@@ -132,13 +135,15 @@ def exported(request: HttpRequest, viewer: Viewer, run_id: UUID, what: str) -> H
     """Give a run away: its scenario as a file, or its result with scenario and seed as JSON."""
     found = queries.get_run(team_id=viewer.team_id, run_id=run_id)
     if what == "yaml":
-        text = f"# manage.py simulate THIS-FILE --seed {found.seed}\n{found.text}"
+        asked = "" if found.experiment is None else f"# asked of it: {orjson.dumps(found.experiment).decode()}\n"
+        text = f"# manage.py simulate THIS-FILE --seed {found.seed}\n{asked}{found.text}"
         return _file(text.encode(), "application/yaml", f"simulation-{str(run_id)[:8]}.yaml")
     document = {
         "seed": found.seed,
         "state": found.summary.state,
         "scenario": document_of(found.text),
-        "result": found.result,
+        "experiment": found.experiment,
+        "result": queries.without_pictures(found.result),
     }
     body = orjson.dumps(document, option=orjson.OPT_INDENT_2)
     return _file(body, "application/json", f"simulation-{str(run_id)[:8]}.json")
@@ -196,7 +201,8 @@ def _draft_of(found: queries.ScenarioView) -> Draft:
 def _posted(request: HttpRequest, found: queries.ScenarioView | None = None) -> Draft:
     """Return what was posted: the file, with the fields that were changed laid over it."""
     text, base = (request.POST.get(name, "").replace("\r\n", "\n")[:TEXT_LENGTH] for name in ("text", "base"))
-    draft = Draft(request.POST.get("name", "")[:200], text, seed=request.POST.get("seed", "").strip()[:20])
+    seed, question = request.POST.get("seed", "").strip()[:20], question_of(request.POST)
+    draft = Draft(request.POST.get("name", "")[:200], text, seed=seed, question=question)
     if found is not None:
         version = request.POST.get("version", "")
         draft.scenario_id, draft.link = found.id, found.link
@@ -211,6 +217,9 @@ def _posted(request: HttpRequest, found: queries.ScenarioView | None = None) -> 
     except DocumentInvalid:
         # The form was made from a file that could not be read: it had no fields.
         return draft
+    if draft.question.numbers == numbers_of(before):
+        # Nobody changed what a search was offered, so it is offered anew: the file may have other services by now.
+        draft.question = replace(draft.question, numbers="")
     told = changed(document, before, {key: str(value) for key, value in request.POST.items()})
     # The file keeps its notes and its order unless a field was changed.
     draft.text = text if told == document else text_of(told)
@@ -237,8 +246,8 @@ def _do(request: HttpRequest, viewer: Viewer, draft: Draft, act: str) -> HttpRes
     given: dict[str, Any] = {"team_id": viewer.team_id, "scenario_id": draft.scenario_id}
     match act:
         case "run":
-            seed = _seed(draft.seed)
-            run_id = operations.start_run(**given, text=draft.text, name=draft.name, by=viewer.name, seed=seed)
+            given |= {"seed": _seed(draft.seed), "experiment": experiment_from(draft.question, draft.text)}
+            run_id = operations.start_run(**given, text=draft.text, name=draft.name, by=viewer.name)
             return HttpResponseRedirect(reverse("lab:run", args=[run_id]))
         case "save" | "save-new":
             if act == "save-new":
@@ -293,6 +302,7 @@ def _scenario_page(request: HttpRequest, viewer: Viewer, draft: Draft, *, status
     context = {
         "draft": draft,
         "form": form,
+        "asking": asking_of(draft.question, draft.text),
         "elsewhere": told_elsewhere(form, draft.problems),
         "rows": min(40, max(12, draft.text.count("\n") + 2)),
         "runs": [run_row(each, clock.now()) for each in runs],

@@ -20,11 +20,11 @@ import orjson
 from orchestration.domain.errors import Problem
 from simulation.arrivals.closed import ClosedUsers
 from simulation.scenarios.batches import NOWHERE, outcome_as_json, outcome_of
-from simulation.scenarios.building import AS_WRITTEN, variants_of, world_of
+from simulation.scenarios.building import AS_WRITTEN, variants_of
 from simulation.scenarios.language import Scenario, ScenarioInvalid
-from simulation.scenarios.running import Plan, planned
-from simulation.scenarios.single_pool import pool_of, serve
-from simulation.world.world import World, WorldModel
+from simulation.scenarios.running import Plan, one_replication, planned
+from simulation.scenarios.stopping import stopping_rule
+from simulation.world.world import WorldModel
 
 from .document import document_of
 from .loads import BUSY, factors_for, load_of, point
@@ -33,8 +33,8 @@ from .states import COMPARE, LOAD
 LOAD_REPLICATIONS = 6
 """Replications of each point of the curve, at most as many as the scenario asks for."""
 
-PIECES = 1_000
-"""How often a replication asks on its way whether it is to stop."""
+
+_NO_STANDING = "no file lies beside a scenario of the lab; `manage.py simulate --from-now` can begin with one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Size:
 def read(text: str) -> Plan:
     """Return the plan of a scenario's text. Raises DocumentInvalid with everything that is wrong and where."""
     document = document_of(text)
+    # Before a world is made: that reads what is named.
     _refuse_files(variants_of(document))
     return planned(document, folder=NOWHERE)
 
@@ -63,6 +64,11 @@ def _refuse_files(scenarios: Mapping[str, Scenario]) -> None:
         for place, workload in enumerate(scenario.workloads)
         if getattr(workload.arrivals, "file", None) is not None
     ]
+    problems += [
+        Problem(f"{'' if name == AS_WRITTEN else f'variants.{name}.'}standing", "value.choice", _NO_STANDING)
+        for name, scenario in scenarios.items()
+        if scenario.standing is not None
+    ]
     if problems:
         raise ScenarioInvalid(f"{problems[0].path}: {problems[0].message}", problems)
 
@@ -70,14 +76,21 @@ def _refuse_files(scenarios: Mapping[str, Scenario]) -> None:
 def batches(plan: Plan) -> list[tuple[str, int]]:
     """Return the batches of a run, (group, replication), in the order in which they are best done."""
     scenario = plan.scenarios[AS_WRITTEN]
-    points = min(LOAD_REPLICATIONS, scenario.replications) if _has_curve(scenario) else 0
-    compared = [(COMPARE, replication) for replication in range(scenario.replications)]
+    count = replications_of(plan)
+    points = min(LOAD_REPLICATIONS, count) if _has_curve(scenario) else 0
+    compared = [(COMPARE, replication) for replication in range(count)]
     # Two of the scenario first, so that its figures are soon told; then the curve in between.
     found = compared[:2]
-    for replication in range(max(points, scenario.replications - 2)):
+    for replication in range(max(points, count - 2)):
         found += [(LOAD, replication)] if replication < points else []
         found += compared[replication + 2 : replication + 3]
     return found
+
+
+def replications_of(plan: Plan) -> int:
+    """Return the replications of each variant: as many as are asked for, or at most where it stops when it is sure."""
+    rule = stopping_rule(plan.document, {})
+    return plan.scenarios[AS_WRITTEN].replications if rule is None else rule.most
 
 
 def _has_curve(scenario: Scenario) -> bool:
@@ -90,11 +103,12 @@ def size_of(plan: Plan) -> Size:
     drawn = sum(group == LOAD for group, _ in told)
     points = drawn * len(BUSY)
     replications = (len(told) - drawn) * len(plan.scenarios)
-    compared = sum(map(_executions, plan.worlds.values())) * plan.scenarios[AS_WRITTEN].replications
-    return Size(replications + points, round(compared + points * _executions(plan.worlds[AS_WRITTEN])))
+    compared = sum(map(executions_of, plan.worlds.values())) * replications_of(plan)
+    return Size(replications + points, round(compared + points * executions_of(plan.worlds[AS_WRITTEN])))
 
 
-def _executions(world: WorldModel) -> float:
+def executions_of(world: WorldModel) -> float:
+    """Return about how many executions a replication of a world comes to."""
     total = 0.0
     for workload in world.workloads:
         load = workload.load
@@ -111,16 +125,20 @@ def run_batch(
     """Return what one batch came to, as bytes, or None if `stop` said so on the way (it is asked often)."""
     found: dict[str, Any] = {}
     asked = Stop(stop)
-    for name, scenario, world in worlds_of(text, group, factors):
-        pool = pool_of(scenario, world)
-        # The fast path where it suffices, as the command does.
-        outcome = None if pool is None else serve(pool, seed=seed, replication=replication)
-        if outcome is None:
-            outcome = World(world, seed=seed, replication=replication).run(asked, PIECES)
+    for world, document, variant in _worlds(document_of(text), group, factors):
+        outcome = one_replication(orjson.dumps(document), str(NOWHERE), variant, seed, replication, asked)
         if asked():
             return None
-        found[name] = outcome_as_json(outcome)
+        found[world] = outcome_as_json(outcome)
     return orjson.dumps(found)
+
+
+def _worlds(document: dict[str, Any], group: str, factors: Sequence[float]) -> Iterator[tuple[str, Any, str]]:
+    """Yield the worlds of a group: the name of each, the document that it is in, and its variant there."""
+    if group == COMPARE:
+        yield from ((name, document, name) for name in (AS_WRITTEN, *(document.get("variants") or {})))
+    else:
+        yield from ((f"{factor:g}", point(document, factor), AS_WRITTEN) for factor in factors)
 
 
 class Stop:
@@ -136,16 +154,11 @@ class Stop:
         return self.said
 
 
-def worlds_of(text: str, group: str, factors: Sequence[float]) -> Iterator[tuple[str, Scenario, WorldModel]]:
-    """Yield the worlds of a group: the name of each, its scenario, and the world itself."""
-    if group == COMPARE:
-        plan = read(text)
-        yield from ((name, scenario, plan.worlds[name]) for name, scenario in plan.scenarios.items())
-        return
-    document = document_of(text)
-    for factor in factors:
-        scenario = variants_of(point(document, factor))[AS_WRITTEN]
-        yield f"{factor:g}", scenario, world_of(scenario, NOWHERE)
+def points_of(text: str, factors: Sequence[float]) -> Iterator[tuple[str, Scenario, WorldModel]]:
+    """Yield the points of the curve: the name of each, its scenario, and its world."""
+    for name, document, _ in _worlds(document_of(text), LOAD, factors):
+        plan = planned(document, folder=NOWHERE)
+        yield name, plan.scenarios[AS_WRITTEN], plan.worlds[AS_WRITTEN]
 
 
 def factors_from(text: str, outcome: bytes) -> list[float]:

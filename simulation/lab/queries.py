@@ -65,6 +65,7 @@ class RunDetail:
     done: int
     told: int
     result: dict[str, Any] | None
+    experiment: dict[str, Any] | None
     problems: tuple[Problem, ...]
     note: str
 
@@ -114,9 +115,15 @@ def get_run(*, team_id: int, run_id: UUID) -> RunDetail:
         done=row.done,
         told=row.told,
         result=None if row.result is None else orjson.loads(row.result),
+        experiment=None if row.experiment is None else orjson.loads(row.experiment),
         problems=tuple(Problem(**each) for each in orjson.loads(row.problems)),
         note=row.note,
     )
+
+
+def without_pictures(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what a run comes to as programs read it."""
+    return None if result is None else {key: value for key, value in result.items() if key != "blocks"}
 
 
 def _run(team_id: int, run_id: UUID) -> SimulationRun:

@@ -7,29 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dashboard.words.states import Look, look
-from dashboard.words.times import duration_words, elapsed_words, micros
+from dashboard.words.states import Look
+from dashboard.words.times import elapsed_words, micros
 
+from .experiment_page import Section, experiment_sentence, sections_of
+from .looks import CANNOT_TELL, FAIL, PASS, STATES, VERDICTS
 from .pictures import Curve, Span, curve_of, span_of, steps_of
 from .queries import RunDetail, RunSummary
+from .questions import KINDS
+from .wording import TIMES, interval_words, percent_words, time_words, told_words, value_words
 
 MEASURES = (("p50", "Half of them within"), ("p95", "95 % within"), ("p99", "99 % within"), ("mean", "On average"))
-TIMES = frozenset({"p50", "p95", "p99", "mean"})
-SHARES = frozenset({"completed"})
 _SHARE_WORDS = {"p50": "half", "p95": "95 %", "p99": "99 %"}
-PASS, FAIL, CANNOT_TELL = "pass", "fail", "cannot tell yet"
-VERDICTS: Mapping[str, Look] = {
-    PASS: Look("completed", "Pass", "good"),
-    FAIL: Look("failed", "Fail", "bad"),
-    CANNOT_TELL: Look("unknown", "Cannot tell yet", "attention"),
-}
-STATES: Mapping[str, Look] = {
-    "queued": Look("pending", "Queued", "neutral"),
-    "running": look("running"),
-    "done": Look("completed", "Done", "neutral"),
-    "cancelled": look("cancelled"),
-    "failed": look("failed"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +123,9 @@ class RunPage:
     notes: tuple[str, ...]
     not_modelled: tuple[str, ...]
     text: str
+    asked: str = ""
+    sections: tuple[Section, ...] = ()
+    costs: tuple[tuple[str, str], ...] = ()
 
 
 def run_row(run: RunSummary, now: datetime) -> RunRow:
@@ -160,7 +152,8 @@ def run_page(run: RunDetail, now: datetime) -> RunPage:
     variants: list[dict[str, Any]] = compare.get("variants", [])
     first = next(iter(variants[0]["workloads"]), "") if variants else ""
     row = run_row(run.summary, now)
-    sentence, detail = _sentence(run, variants, load)
+    experiment = run.experiment is not None
+    sentence, detail = experiment_sentence(run) if experiment else _sentence(run, variants, load)
     return RunPage(
         row=row,
         scenario_id=str(run.summary.scenario_id or ""),
@@ -174,7 +167,7 @@ def run_page(run: RunDetail, now: datetime) -> RunPage:
         variants=tuple(each["name"] for each in variants),
         curve=_curve(load, first, variants) if load and first else None,
         curve_rows=tuple(_curve_rows(load, first)) if load and first else (),
-        curve_coming=run.summary.active and not load and not _transient(compare),
+        curve_coming=run.summary.active and not experiment and not load and not _transient(compare),
         measures=tuple(word for word, _ in MEASURES),
         figures=tuple(_figures(variants)),
         resources=tuple(_resources(variants)),
@@ -182,8 +175,11 @@ def run_page(run: RunDetail, now: datetime) -> RunPage:
         differences=tuple(_differences(compare.get("differences", {}))),
         over_time=tuple(_over_time(compare.get("over_time", {}))),
         notes=tuple(f"{each['name']}: {note}" for each in variants for note in each["notes"]),
-        not_modelled=tuple(compare.get("not_modelled", ())),
+        not_modelled=tuple((compare or result.get("experiment") or {}).get("not_modelled", ())),
         text=run.text,
+        asked="" if run.experiment is None else KINDS[run.experiment["kind"]][0],
+        sections=sections_of(result.get("blocks", ())),
+        costs=tuple((name, each["words"]) for name, each in compare.get("costs", {}).items()),
     )
 
 
@@ -192,7 +188,11 @@ def _transient(compare: Mapping[str, Any]) -> bool:
 
 
 def _facts(run: RunDetail, row: RunRow, result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "replications told", str(result.get("replications", 0))
+    replications = result.get("replications", 0)
+    if replications or run.experiment is None:
+        yield "replications told", str(replications)
+    if run.experiment is not None:
+        yield "replications made", str(run.done)
     yield "took" if not row.active else "for", row.took
     yield "started by", row.by
     yield "seed", str(run.seed)
@@ -225,11 +225,11 @@ def _answer(written: Mapping[str, Any]) -> Look:
 
 
 def _answer_words(slo: Mapping[str, Any]) -> str:
-    promised = _value(slo["measure"], slo["promised"])
+    promised = value_words(slo["measure"], slo["promised"])
     if slo["got"] is None:
         return f"there are too few executions in a replication for {_promise_words(slo)}"
-    got = _value(slo["measure"], slo["got"]["mean"])
-    far = f" so far (between {_interval(slo['measure'], slo['got'])})" if slo["verdict"] == CANNOT_TELL else ""
+    got = value_words(slo["measure"], slo["got"]["mean"])
+    far = f" so far (between {interval_words(slo['measure'], slo['got'])})" if slo["verdict"] == CANNOT_TELL else ""
     if slo["measure"] == "completed":
         return f"{got} of {slo['workload']} complete{far}, {promised} are promised"
     return f"{_SHARE_WORDS[slo['measure']]} of {slo['workload']} end within {got}{far}, {promised} are promised"
@@ -237,8 +237,8 @@ def _answer_words(slo: Mapping[str, Any]) -> str:
 
 def _promise_words(slo: Mapping[str, Any]) -> str:
     if slo["measure"] == "completed":
-        return f"{_percent(slo['promised'], 2)} of {slo['workload']} complete"
-    return f"{_SHARE_WORDS[slo['measure']]} of {slo['workload']} within {_time(slo['promised'])}"
+        return f"{percent_words(slo['promised'], 2)} of {slo['workload']} complete"
+    return f"{_SHARE_WORDS[slo['measure']]} of {slo['workload']} within {time_words(slo['promised'])}"
 
 
 def _details(written: Mapping[str, Any], load: Any) -> Iterator[str]:
@@ -251,7 +251,7 @@ def _details(written: Mapping[str, Any], load: Any) -> Iterator[str]:
     busy = _busy(written)
     if busy:
         name, figure = max(busy.items(), key=lambda each: each[1]["mean"])
-        yield f"{name} is the bottleneck, {_percent(figure['mean'])} busy."
+        yield f"{name} is the bottleneck, {percent_words(figure['mean'])} busy."
 
 
 def _now_of(load: Mapping[str, Any]) -> float:
@@ -272,8 +272,8 @@ def _curve_rows(load: Mapping[str, Any], workload: str) -> Iterator[CurveRow]:
         yield CurveRow(
             offered=f"{point['offered']:.3g}",
             times=f"{point['factor']:g} ×",
-            figures=tuple(_told(word, figures[word]) if word in figures else "too few" for word, _ in MEASURES),
-            busiest=f"{name} {_percent(share)}",
+            figures=tuple(told_words(word, figures[word]) if word in figures else "too few" for word, _ in MEASURES),
+            busiest=f"{name} {percent_words(share)}",
         )
 
 
@@ -294,10 +294,15 @@ def _figures(variants: list[dict[str, Any]]) -> Iterator[Figures]:
             yield Figures(
                 title=f"{workload}: {title[0].lower()}{title[1:]}" if len(variants[0]["workloads"]) > 1 else title,
                 rows=tuple(
-                    FigureRow(name, _time(figure["mean"]), _interval(word, figure), span_of(figure, highest, promised))
+                    FigureRow(
+                        name,
+                        time_words(figure["mean"]),
+                        interval_words(word, figure),
+                        span_of(figure, highest, promised),
+                    )
                     for name, figure in rows
                 ),
-                promised="" if promised is None else _time(promised),
+                promised="" if promised is None else time_words(promised),
             )
 
 
@@ -322,7 +327,7 @@ def _resources(variants: list[dict[str, Any]]) -> Iterator[Resource]:
             name=name,
             worst=name == worst,
             span=span_of(figure, 1.0),
-            shares=tuple("–" if each is None else _percent(each["mean"]) for each in shares),
+            shares=tuple("–" if each is None else percent_words(each["mean"]) for each in shares),
         )
 
 
@@ -336,7 +341,9 @@ def _promises(variants: list[dict[str, Any]]) -> Iterator[Promise]:
                 variant=variant["name"],
                 words=_promise_words(slo),
                 verdict=VERDICTS[slo["verdict"]],
-                got="too few executions; lengthen the simulated time" if few else _told(slo["measure"], slo["got"]),
+                got="too few executions; lengthen the simulated time"
+                if few
+                else told_words(slo["measure"], slo["got"]),
                 more=more if undecided and not few else "",
             )
 
@@ -348,11 +355,12 @@ def _differences(told: Mapping[str, Mapping[str, Any]]) -> Iterator[Difference]:
             same = figure["low"] == figure["high"] == 0
             if same or (word not in TIMES and word not in {"throughput", "completed"}):
                 continue
+            low, high = (value_words(word, figure[end], signed=True) for end in ("low", "high"))
             yield Difference(
                 variant=variant,
                 measure=measure,
-                difference=_value(word, figure["mean"], signed=True),
-                interval=f"{_value(word, figure['low'], signed=True)} to {_value(word, figure['high'], signed=True)}",
+                difference=value_words(word, figure["mean"], signed=True),
+                interval=f"{low} to {high}",
                 verdict=_better(word, figure),
             )
 
@@ -370,33 +378,3 @@ def _over_time(told: Mapping[str, Sequence[float]]) -> Iterator[tuple[str, str]]
     highest = max((value for values in told.values() for value in values), default=0.0)
     for name, values in told.items():
         yield name, steps_of(values, highest)
-
-
-def _percent(share: float, digits: int = 0) -> str:
-    """Return a share in percent, without zeros that say nothing."""
-    told = f"{100 * share:.{digits}f}"
-    return f"{told.rstrip('0').rstrip('.') if '.' in told else told} %"
-
-
-def _told(word: str, figure: Mapping[str, float]) -> str:
-    if figure["low"] == figure["high"]:
-        return _value(word, figure["mean"])
-    return f"{_value(word, figure['mean'])} ({_interval(word, figure)})"
-
-
-def _interval(word: str, figure: Mapping[str, float]) -> str:
-    return f"{_value(word, max(0.0, figure['low']))} to {_value(word, figure['high'])}"
-
-
-def _value(word: str, value: float, *, signed: bool = False) -> str:
-    sign = ("+" if value > 0 else "−" if value < 0 else "") if signed else ""
-    value = abs(value) if signed else value
-    if word in TIMES:
-        return sign + _time(value)
-    return sign + (_percent(value, 2) if word in SHARES else f"{value:.3g} a second")
-
-
-def _time(seconds: float) -> str:
-    if seconds < 0.01:
-        return f"{seconds * 1000:.2g} ms"
-    return duration_words(round(seconds * 1_000_000))

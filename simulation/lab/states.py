@@ -10,3 +10,6 @@ WAITING, HELD, FINISHED = "waiting", "held", "finished"
 
 COMPARE, LOAD = "compare", "load"
 """The scenario and its variants; the scenario at multiples of its load."""
+
+ASK, TRY = "ask", "try"
+"""Of an experiment: asking it with all that is known, and a replication of a set-up that it wants to know."""

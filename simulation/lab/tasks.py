@@ -17,7 +17,7 @@ from django.db import DatabaseError
 from orchestration import clock
 from orchestration.domain.errors import DocumentInvalid, Problem
 
-from . import claims, duty
+from . import claims, duty, thinking
 from .models import SimulationRun
 from .plan import factors_from, read, run_batch
 from .states import COMPARE, LOAD
@@ -52,6 +52,9 @@ def carry_out(held: claims.Claim) -> None:
     """Simulate one batch, hand it in, and tell what its run comes to so far."""
     watch = Watch(held)
     try:
+        if held.experiment:
+            thinking.carry_out(held, watch)
+            return
         if held.group == COMPARE and held.replication == 0:
             _refuse_hopeless(held)
         outcome = run_batch(held.text, held.group, held.replication, held.factors, seed=held.seed, stop=watch)
@@ -102,16 +105,22 @@ class Watch:
 
 def conclude(run_id: UUID) -> None:
     """Tell what a run comes to so far, and end it if that is all, or if its time is up."""
-    run = SimulationRun.objects.filter(pk=run_id).values("text", "seed", "factors", "done", "told").first()
+    wanted = ("text", "seed", "factors", "done", "told", "experiment")
+    run = SimulationRun.objects.filter(pk=run_id).values(*wanted).first()
     if run is None:
         return
-    compared = claims.finished(run_id=run_id, group=COMPARE)
+    if run["experiment"] is not None:
+        claims.end_overdue(run_id=run_id, now=clock.now())
+        return
+    compared = claims.in_a_row(run_id=run_id, group=COMPARE)
     loaded = claims.finished(run_id=run_id, group=LOAD)
-    told = len(compared) + len(loaded)
+    told = claims.count_finished(run_id=run_id)
     if told > run["told"]:
         factors = orjson.loads(run["factors"] or "[]")
         result = result_of(run["text"], compared, loaded, factors, seed=run["seed"])
         verdict = verdict_of(result)
         claims.note_result(run_id=run_id, result=orjson.dumps(result).decode(), verdict=verdict, told=told)
+        if result["over"] is not None:
+            claims.cut(run_id=run_id, replications=result["over"])
     if not claims.end_if_done(run_id=run_id, now=clock.now()):
         claims.end_overdue(run_id=run_id, now=clock.now())

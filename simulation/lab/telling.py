@@ -12,16 +12,19 @@ from typing import Any
 import orjson
 
 from simulation.arrivals.closed import ClosedUsers
+from simulation.experiments.costs import cost_of, money
+from simulation.experiments.documents import document_of as variant_of
 from simulation.experiments.knee import knee_of
 from simulation.scenarios.batches import outcome_of
 from simulation.scenarios.building import AS_WRITTEN
 from simulation.scenarios.running import Plan, concluded
+from simulation.scenarios.stopping import stopping_rule
 from simulation.scenarios.summary import summarise
+from simulation.scenarios.sure import ended, over_after
 from simulation.statistics.comparison import CANNOT_TELL, FAIL, PASS
 from simulation.world.world import Outcome, WorldModel
 
-from .plan import read, worlds_of
-from .states import LOAD
+from .plan import points_of, read
 
 FEWEST = 2
 """Replications below which a figure has no interval, and is not told."""
@@ -33,18 +36,35 @@ SLOTS = 60
 def result_of(
     text: str, compared: Iterable[bytes], loaded: Iterable[bytes], factors: Sequence[float], *, seed: int
 ) -> dict[str, Any]:
-    """Return all that the finished batches of both groups come to, as JSON. Either may be too few to tell anything."""
+    """Return all that the finished batches of both groups come to, as JSON. Either may be too few to tell anything.
+
+    Where the scenario says that it ends once it is sure, `over` is the replications after which it was; what has been
+    simulated beyond them plays no part.
+    """
     plan = read(text)
     rows = _by_world(compared)
     count = len(rows.get(AS_WRITTEN, ()))
-    told: dict[str, Any] = {"replications": count, "compare": None, "load": None}
+    rule = stopping_rule(plan.document, {})
+    over = over_after(plan, rows, rule, seed=seed) if rule is not None and count else None
+    if over is not None:
+        count, rows = over, {name: row[:over] for name, row in rows.items()}
+    told: dict[str, Any] = {"replications": count, "over": over, "compare": None, "load": None}
     if count >= FEWEST:
         result = concluded(plan, rows, seed=seed)
-        told["compare"] = {**result.as_json(), "over_time": _over_time(plan, rows)}
+        if rule is not None and over is not None:
+            ended(result, rule, over)
+        told["compare"] = {**result.as_json(), "over_time": _over_time(plan, rows), "costs": _costs(plan)}
     points = _by_world(loaded)
     if points and len(next(iter(points.values()))) >= FEWEST:
         told["load"] = _curve(text, points, factors)
     return told
+
+
+def _costs(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return what each variant costs an hour, as a number and in words."""
+    documents = {name: variant_of(plan.document, name) for name in plan.scenarios}
+    costs = {name: cost_of(each) for name, each in documents.items()}
+    return {name: {"cost": cost, "words": money(documents[name], cost)} for name, cost in costs.items()}
 
 
 def verdict_of(result: Mapping[str, Any]) -> str:
@@ -83,7 +103,7 @@ def _curve(text: str, points: Mapping[str, list[Outcome]], factors: Sequence[flo
     kinds = {each.arrivals.kind == "users" for each in read(text).scenarios[AS_WRITTEN].workloads}
     unit = "times" if len(kinds) > 1 else "users" if kinds == {True} else "per_second"
     told: list[dict[str, Any]] = []
-    for name, scenario, world in worlds_of(text, LOAD, factors):
+    for name, scenario, world in points_of(text, factors):
         summary = summarise(name, scenario, world, points[name])
         workloads = {
             each.name: {

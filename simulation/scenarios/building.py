@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -45,11 +45,17 @@ def variants_of(document: dict[str, Any]) -> dict[str, Scenario]:
     found = {AS_WRITTEN: base}
     for name, change in base.variants.items():
         try:
-            found[name] = parse_scenario(merged({**document, "variants": {}}, change))
+            found[name] = parse_scenario(variant_document(document, change))
         except ScenarioInvalid as error:
             problems = [Problem(f"variants.{name}.{each.path}", each.code, each.message) for each in error.problems]
             raise ScenarioInvalid(f"variants.{name}: {error.message}", problems) from None
     return found
+
+
+def variant_document(document: Mapping[str, Any], change: Any) -> dict[str, Any]:
+    """Return the document of a variant: the scenario with its change (a merge patch), and no variants of its own."""
+    changed: dict[str, Any] = merged({**document, "variants": {}}, change)
+    return changed
 
 
 def world_of(scenario: Scenario, folder: Path) -> WorldModel:

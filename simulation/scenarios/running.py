@@ -14,7 +14,7 @@ import orjson
 from orchestration.domain.errors import Problem
 from simulation.statistics.comparison import compare_with
 from simulation.statistics.intervals import Interval
-from simulation.world.world import Outcome, WorldModel, simulate
+from simulation.world.world import Outcome, World, WorldModel, simulate
 
 from .alone import refuse_impossible
 from .building import AS_WRITTEN, seconds, variants_of, world_of
@@ -26,6 +26,9 @@ from .summary import NOT_MODELLED, Summary, all_kept, as_json, expected_loads, s
 
 Progress = Callable[[int, int], None]
 """Told how many replications are done, and how many there are."""
+
+PIECES = 1_000
+"""How often a replication asks on its way whether it is to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +190,18 @@ def _outcomes(
             yield (*futures[future], future.result())
 
 
-def one_replication(text: bytes, folder: str, name: str, seed: int, replication: int) -> Outcome:
-    """Return one replication of a variant of the scenario whose JSON is `text`, by the fast path where it suffices."""
+def one_replication(
+    text: bytes, folder: str, name: str, seed: int, replication: int, stop: Callable[[], bool] | None = None
+) -> Outcome:
+    """Return one replication of a variant of the scenario whose JSON is `text`, by the fast path where it suffices.
+
+    `stop` is asked often on the way, and ends the replication where it is by saying yes: the outcome is worth nothing
+    then.
+    """
     world, pool = _world(text, folder, name)
     outcome = None if pool is None else serve(pool, seed=seed, replication=replication)
+    if outcome is None and stop is not None:
+        return World(world, seed=seed, replication=replication).run(stop, PIECES)
     return outcome or simulate(world, seed=seed, replication=replication)
 
 

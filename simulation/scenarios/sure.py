@@ -7,7 +7,7 @@ figure, in every variant. The cap or the clock may end it before; then the answe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from simulation.statistics.intervals import Interval
 from simulation.statistics.stopping import StoppingRule
 from simulation.world.world import Outcome
 
-from .running import Progress, Result, concluded, planned, refuse_hopeless, simulated
+from .running import Plan, Progress, Result, concluded, planned, refuse_hopeless, simulated
 from .summary import Summary
 
 
@@ -44,10 +44,35 @@ def run_until_sure(
             outcomes[name] += row
         there += more
         result = concluded(plan, outcomes, seed=seed)
-        more = min(rule.most - there, there, more_needed(result, rule))
-        if more <= 0 or not in_time():
-            result.summaries[0].notes.insert(0, _how_it_ended(result, rule, there, capped=there >= rule.most))
-            return result
+        more = next_round(result, rule, there)
+        if not more or not in_time():
+            return ended(result, rule, there)
+
+
+def next_round(result: Result, rule: StoppingRule, there: int) -> int:
+    """Return how many replications come after the first `there`, 0: it is over."""
+    return max(0, min(rule.most - there, there, more_needed(result, rule)))
+
+
+def over_after(plan: Plan, outcomes: Mapping[str, list[Outcome]], rule: StoppingRule, *, seed: int) -> int | None:
+    """Return the replications after which the rounds are over, None if those that there are are not enough for that.
+
+    It is the number after which `run_until_sure` ends.
+    """
+    count, there = min(map(len, outcomes.values())), min(rule.least, rule.most)
+    while there <= count:
+        result = concluded(plan, {name: row[:there] for name, row in outcomes.items()}, seed=seed)
+        more = next_round(result, rule, there)
+        if not more:
+            return there
+        there += more
+    return None
+
+
+def ended(result: Result, rule: StoppingRule, there: int) -> Result:
+    """Return the result with a note of how it ended after `there` replications."""
+    result.summaries[0].notes.insert(0, _how_it_ended(result, rule, there, capped=there >= rule.most))
+    return result
 
 
 def more_needed(result: Result, rule: StoppingRule) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestration.domain.documents import parse_document
+from simulation.lab import tasks
 from tests.api.client import Caller
 from tests.lab.scenarios import OVERLOADED, QUICK
 
@@ -30,6 +31,25 @@ def test_it_starts_shows_lists_and_cancels(program: Caller, body: dict[str, Any]
     assert (cancelled.status, cancelled.body["state"]) == (200, "cancelled")
     again = program.post(f"simulations/{run_id}/cancel", {})
     assert (again.status, again.code, again.body["state"]) == (409, "refused", "cancelled")
+
+
+def test_it_asks_an_experiment_and_shows_its_answer(program: Caller, body: dict[str, Any]):
+    asked = {"kind": "sensitivity", "places": ["load", "services.payment.times"]}
+    run_id = program.post("simulations", {**body, "experiment": asked}).body["id"]
+    while tasks.work()["batches"]:
+        pass
+    shown = program.get(f"simulations/{run_id}").body
+    assert (shown["state"], shown["verdict"], shown["experiment"]) == ("done", "pass", asked)
+    assert "blocks" not in shown["result"]
+    effects = shown["result"]["experiment"]["workloads"]["orders"]["effects"]
+    assert {each["place"] for each in effects} == set(asked["places"])
+
+
+def test_it_says_where_a_question_is_wrong(program: Caller, body: dict[str, Any]):
+    answer = program.post("simulations", {**body, "experiment": {"kind": "storm", "service": "nobody"}})
+    assert (answer.status, answer.body["errors"][0]["path"]) == (422, "storm.service")
+    answer = program.post("simulations", {**body, "experiment": {"kind": "nonsense"}})
+    assert (answer.status, answer.body["errors"][0]["path"]) == (422, "experiment")
 
 
 def test_it_refuses_with_paths_what_cannot_be_simulated(program: Caller, body: dict[str, Any]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from tests.dashboard.browsing import PATIENCE, Browser, Site, browsing
 from tests.lab.scenarios import LONG, QUICK
@@ -85,6 +86,28 @@ def test_it_cancels_what_takes_too_long_and_says_where_updates_rest(browser: Bro
     browser.click("#cancel")
     browser.until("return document.querySelector('#answer .state').textContent === 'Cancelled'", "the cancel")
     assert "What was told so far stays." in browser.text("main")
+
+
+def test_it_asks_what_it_depends_on_by_keyboard_and_sees_the_bars(browser: Browser):
+    browser.open("/lab/new")
+    browser.one("#ask-compare").send_keys(Keys.ARROW_DOWN)
+    assert browser.ask("return document.querySelector('[name=ask-kind]:checked').value") == "sensitivity"
+    browser.click(".acts button.main")
+    wait_for(lambda: "/lab/runs/" in browser.driver.current_url, what="the simulation's page", timeout=PATIENCE)
+    wait_for(
+        lambda: browser.ask("return document.getElementById('run').dataset.active === 'no'"),
+        what="the end",
+        timeout=6 * PATIENCE,
+        pause=0.1,
+    )
+    assert "depends most on" in browser.text("#answer .sentence")
+    bars = browser.one(".drawn svg")
+    assert bars.is_displayed()
+    assert "20 % less" in (bars.get_attribute("aria-label") or "")
+    assert "elasticity" in browser.text("table.told thead")
+    size = {"width": 320, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    assert browser.ask("return document.documentElement.scrollWidth") <= 320
 
 
 def test_it_fits_a_screen_of_320_pixels(browser: Browser, site: Site):

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 
-from orchestration import clock
-from orchestration.engine import models, queries
 from orchestration.engine import operations as engine
 from orchestration.teams import operations as teams
+from simulation.fit.scenario import History, data_hash
 from simulation.lab.document import document_of
-from simulation.lab.prefill import blank, calls_of, duration_text, prefill, text_of
+from simulation.lab.filled import calls_of, duration_text
+from simulation.lab.fitting import fill
+from simulation.lab.prefill import blank, prefill, text_of
 from simulation.scenarios.building import variants_of
 from simulation.scenarios.language import parse_scenario
+from simulation.service_models.distributions import Fixed, Lognormal
+from simulation.world.models import Failures
 from tests.dashboard import fakes
 from tests.dashboard.conftest import started
+from tests.simulation.histories import history_of
+from tests.simulation.worlds import one_step, world
 
 HOUR = 3_600_000_000
 SECOND = 1_000_000
@@ -37,55 +44,49 @@ def order(team_id: int) -> str:
     return engine.save_definition(team_id=team_id, document=document, by="demo").workflow
 
 
-def recorded(
-    team_id: int, workflow: str, *, at: int, millis: int, attempts: int = 1, status: str = "completed"
-) -> None:
-    """Write down an execution of one paid order as the engine would have."""
-    execution_id = started(team_id, workflow)
-    models.Execution.objects.filter(pk=execution_id).update(
-        created_at=at, status="completed", ended_at=at + 2 * millis * 1_000
+@pytest.fixture(scope="module")
+def history() -> History:
+    """Return a history of some three hundred calls of a service of three places, a tenth of which fail."""
+    definition = one_step()
+    model = world(
+        definition=definition,
+        per_second=1.0,
+        seconds=300.0,
+        times=Lognormal(0.5, 1.5),
+        capacity=3,
+        failures=Failures(0.1, times=Fixed(0.05)),
     )
-    for path in ("pay", "each[1].ship"):
-        models.StepRunRow.objects.create(
-            execution_id=execution_id,
-            path=path,
-            top=path == "pay",
-            type="service",
-            status=status if path == "pay" else "completed",
-            attempts=attempts if path == "pay" else 1,
-            started_at=at,
-            ended_at=at + millis * 1_000,
-        )
+    return history_of(model, definition)
 
 
-def test_it_takes_load_times_and_failures_from_what_was_recorded(team_id: int, order: str):
-    begin = clock.now_us() // HOUR * HOUR - 24 * HOUR
-    for place in range(8):
-        recorded(team_id, order, at=begin + place * SECOND, millis=100 + place)
-    recorded(team_id, order, at=begin - 5 * HOUR, millis=50, attempts=3)
-    recorded(team_id, order, at=begin - 400 * HOUR, millis=9_000)
-    seen = queries.lately(team_id=team_id, workflow=order, since=clock.now() - timedelta(days=7))
-    assert (seen.executions, seen.busiest) == (9, 8), "what is older than a week counts for nothing"
-    assert (seen.attempts["pay"], seen.failures["pay"]) == (11, 2)
-    assert sorted(seen.calls["pay"]) == [(100 + place) * 1_000 for place in range(8)]
-    assert len(seen.calls["each.ship"]) == 9
-
-    filled = prefill(team_id=team_id, workflow=order)
-    document = filled.document
-    assert document["workloads"][0]["arrivals"] == {"kind": "poisson", "per_second": 0.00222}
-    assert document["services"]["payment"]["times"]["p50"] == "103ms"
-    assert document["services"]["payment"]["failures"] == {"share": 0.182}
-    assert not any("Too few calls" in note for note in filled.notes)
-    assert variants_of(document_of(text_of(document)))
+def test_it_fits_times_failures_and_load_to_what_was_recorded(history: History):
+    filled = fill(history, window="the last seven days")
+    service = filled.document["services"]["backend"]
+    assert service["times"]["kind"] == "empirical"
+    assert service["failures"]["share"] == pytest.approx(0.1, abs=0.06)
+    workload = filled.document["workloads"][0]
+    _, counts = np.unique(history.arrivals // HOUR, return_counts=True)
+    assert workload["arrivals"] == {"kind": "poisson", "per_second": float(f"{counts.max() / 3600:.3g}")}
+    assert filled.per_second == pytest.approx(counts.max() / 3600)
+    assert filled.document["slos"][0]["p95"].endswith("s")
 
 
-def test_it_keeps_many_times_as_they_are(team_id: int, order: str):
-    begin = clock.now_us() - HOUR
-    for place in range(35):
-        recorded(team_id, order, at=begin + place, millis=100 + place)
-    times = prefill(team_id=team_id, workflow=order).document["services"]["post"]["times"]
-    assert times["kind"] == "empirical"
-    assert (len(times["values"]), times["values"][0], times["values"][-1]) == (40, "100ms", "134ms")
+def test_it_says_where_the_numbers_come_from_and_warns_as_the_fit_does(history: History):
+    filled = fill(history, window="the last seven days")
+    told = filled.document["provenance"]
+    assert told["data_hash"] == data_hash(history)
+    assert (told["started"], told["read"]) == (len(history.executions), len(history.roots))
+    assert set(told["warnings"]) <= set(filled.notes)
+    assert any("executions began in the last seven days" in note for note in filled.notes)
+    assert "services" not in told, "the page has no room for every figure of the fit"
+
+
+def test_it_is_done_within_what_a_page_may_read(history: History, team_id: int, order: str, settings: Any):
+    settings.PODIUM = replace(settings.PODIUM, simulation_recorded=2)
+    for _ in range(5):
+        started(team_id, order)
+    notes = prefill(team_id=team_id, workflow=order).notes
+    assert any("5 executions began" in note for note in notes)
 
 
 def test_it_says_what_is_a_guess_where_nothing_was_recorded(team_id: int, order: str):

@@ -18,7 +18,9 @@ from simulation.lab import claims, duty, operations, queries, tasks
 from simulation.lab.models import Batch, SimulationRun
 from simulation.scenarios.batches import NOWHERE
 from simulation.scenarios.running import run_scenario
-from tests.lab.scenarios import IMPOSSIBLE, OVERLOADED, QUICK
+from simulation.scenarios.sure import run_until_sure
+from simulation.statistics.stopping import StoppingRule
+from tests.lab.scenarios import IMPOSSIBLE, OVERLOADED, QUICK, SEARCHED, SURE
 
 SEED = 7
 LEASE = timedelta(seconds=settings.PODIUM.simulation_lease_seconds + 1)
@@ -56,6 +58,58 @@ def test_it_comes_to_the_very_result_of_the_command(team_id: int):
     assert factors == sorted(factors)
     assert len(factors) >= 5
     assert not Batch.objects.exists()
+
+
+def test_it_stops_once_it_is_sure_as_the_command_does(team_id: int):
+    run_id = started(team_id, SURE)
+    assert queries.get_run(team_id=team_id, run_id=run_id).batches > 40
+    while tasks.work()["batches"]:
+        pass
+    run = queries.get_run(team_id=team_id, run_id=run_id)
+    assert (run.summary.state, run.note) == ("done", "")
+    expected = run_until_sure(
+        parse_document(SURE), folder=NOWHERE, seed=SEED, rule=StoppingRule(0.2, most=40)
+    ).as_json()
+    assert run.result is not None
+    assert {key: run.result["compare"][key] for key in expected} == expected
+    assert run.result["over"] == expected["variants"][0]["replications"]
+    assert 10 <= run.result["over"] < 40
+    assert "sure after" in expected["variants"][0]["notes"][0]
+
+
+def test_it_is_told_by_the_same_replications_whoever_was_faster(team_id: int):
+    """Two workers: the second has simulated beyond the end before the first one is done."""
+    run_id = started(team_id, SURE)
+    settled = queries.get_run(team_id=team_id, run_id=run_id).batches
+    slow = taken("slow:1")
+    for number in range(settled - 1):
+        held = claims.claim(holder=f"fast-{number}:1", now=clock.now())
+        if held is None:
+            break
+        tasks.carry_out(held)
+    tasks.carry_out(slow)
+    while tasks.work()["batches"]:
+        pass
+    run = queries.get_run(team_id=team_id, run_id=run_id)
+    expected = run_until_sure(
+        parse_document(SURE), folder=NOWHERE, seed=SEED, rule=StoppingRule(0.2, most=40)
+    ).as_json()
+    assert run.summary.state == "done"
+    assert run.result is not None
+    assert {key: run.result["compare"][key] for key in expected} == expected
+
+
+def test_it_says_what_each_variant_costs(team_id: int):
+    run_id = started(
+        team_id, SEARCHED.replace("slos:", "variants: {more: {services: {payment: {instances: 6}}}}\nslos:")
+    )
+    for _ in range(2):
+        tasks.carry_out(taken())
+    run = queries.get_run(team_id=team_id, run_id=run_id)
+    assert run.result is not None
+    costs = run.result["compare"]["costs"]
+    assert {name: each["cost"] for name, each in costs.items()} == {"as-written": 13.5, "more": 16.0}
+    assert costs["more"]["words"] == "16 EUR an hour"
 
 
 def test_it_tells_more_with_every_batch(team_id: int):
@@ -174,6 +228,12 @@ def test_it_reads_no_file_of_the_server(team_id: int):
     with pytest.raises(DocumentInvalid) as told:
         started(team_id, text)
     assert told.value.problems[0].path == "workloads[0].arrivals.file"
+
+
+def test_it_begins_with_no_file_of_the_server(team_id: int):
+    with pytest.raises(DocumentInvalid) as told:
+        started(team_id, QUICK.replace("horizon: 20s", "horizon: 20s\ntransient: true\nstanding: {file: /etc/hosts}"))
+    assert told.value.problems[0].path == "standing"
 
 
 def test_it_runs_only_so_many_of_a_team_at_once(team_id: int):

@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from orchestration import clock
 from orchestration.domain import events as e
 from orchestration.domain.calling.circuit import Verdict
+from orchestration.domain.documents import parse_document
 from orchestration.domain.facts import Pause
 from orchestration.domain.instants import format_instant
 from orchestration.engine import history
@@ -23,9 +24,12 @@ from orchestration.engine.veil import HIDDEN
 from orchestration.registry import sharing
 from orchestration.registry.models import Service
 from simulation.history import read_now
+from simulation.lab.prefill import prefill, text_of
 from simulation.recorded import changed, from_now
+from simulation.scenarios.batches import NOWHERE
 from simulation.scenarios.building import world_of
 from simulation.scenarios.language import parse_scenario
+from simulation.scenarios.running import planned
 from simulation.scenarios.standing import standing_from
 from simulation.world.world import World
 from tests.integration.engine.conftest import Shifts, Site, call
@@ -84,6 +88,17 @@ def test_it_fits_what_the_engine_recorded_and_simulates_that(shop: list[str], tm
     result = json.loads(simulate(file=file, replications=2, json=True))
     assert result["provenance"]["data_hash"] == told["data_hash"]
     assert result["variants"][0]["workloads"]["shop"]["completed"]["mean"] > 0.9
+
+
+def test_it_fills_a_scenario_of_the_lab_in_by_the_fit(shop: list[str], site: Site) -> None:
+    filled = prefill(team_id=site.team, workflow="shop")
+    assert "Times, failures and capacities are fitted to 40 of them." in filled.notes
+    assert filled.document["services"]["s"]["failures"]["methods"] == {
+        "pay": pytest.approx(4 / 44, abs=1e-6),
+        "take": 0,
+    }
+    assert filled.document["workloads"][0]["arrivals"] == {"kind": "poisson", "per_second": 0.0111}
+    assert planned(parse_document(text_of(filled.document)), folder=NOWHERE).expected["as-written"]["s"] < 1
 
 
 def test_it_leaves_out_the_demo_and_other_windows(shop: list[str], site: Site) -> None:
