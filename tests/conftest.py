@@ -16,6 +16,7 @@ from pathlib import Path
 
 import django
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 DATA_DIR = Path(tempfile.mkdtemp(prefix="podium-test-"))
 atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
@@ -44,6 +45,20 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """
     if config.getoption("numprocesses", None) and config.getoption("dist", "no") == "no":
         config.option.dist = "loadgroup"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Write each test's group behind its id, by which xdist's scheduler keeps a group together.
+
+    xdist 3.8 does so itself, in an attribute that pytest 9.2 does not read any more: groups were spread over workers.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        group = item.get_closest_marker("xdist_group")
+        if group is not None and "@" not in item.nodeid.rpartition("]")[2]:
+            item._id = coerce_node_id(f"{item.nodeid}@{group.args[0]}")  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)

@@ -55,10 +55,10 @@ def _blocks(document: dict[str, Any], found: Found) -> list[Block]:
         confirmed = winner.verdict.replications
         if confirmed:
             blocks.append(Said(f"Winner and neighbours were confirmed with fresh luck, {confirmed} replications each."))
-    if winner is not None and winner.verdict.summary is not None:
-        blocks += promised(winner.verdict.summary, "the cheapest")
     if found.tried:
         blocks += [_picture(found), tried_table([axis.path for axis in found.axes], _rows(document, found.tried))]
+    if winner is not None and winner.verdict.summary is not None:
+        blocks += promised(winner.verdict.summary, "the cheapest")
     return blocks
 
 

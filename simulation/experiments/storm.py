@@ -262,7 +262,7 @@ def _shown(
     svg = heat_map(
         [f"{each:g} s" for each in question.triggers], [f"load {load:.0%}" for load, _ in amplified], rows, label=label
     )
-    return [*said, table, Picture(label, svg)]
+    return [*said, Picture(label, svg), table]
 
 
 def _sentence(cells: Sequence[Cell]) -> str:

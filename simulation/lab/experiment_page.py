@@ -83,12 +83,10 @@ def sections_of(blocks: Sequence[Mapping[str, Any]]) -> tuple[Section, ...]:
 
 
 def _add(found: list[Section], part: Section) -> None:
-    """Put a part behind the others; a picture and the table beside it, whichever comes first, are one."""
+    """Put a part behind the others; a picture and the table that follows it are one."""
     before = found[-1] if found else None
     if before is not None and before.table is None and before.svg is not None and part.svg is None and not part.said:
         found[-1] = replace(before, table=part.table)
-    elif before is not None and before.svg is None and part.svg is not None and part.table is None:
-        found[-1] = Section(part.title, (*before.said, *part.said), part.svg, before.table)
     else:
         found.append(part)
 
