@@ -7,6 +7,8 @@ import os
 import sys
 from argparse import ArgumentParser
 
+import config  # noqa: F401 - before any other module of ours: it says which ones are loaded compiled
+
 
 def main() -> None:
     """Run the management command that the arguments name."""
