@@ -29,7 +29,7 @@ from simulation.world.standing import ResumedFigures
 from simulation.world.world import Outcome, ServiceFigures, WorkloadFigures
 
 from .building import AS_WRITTEN, recorded_times
-from .recordings import with_recordings
+from .files import with_files
 from .running import Result, concluded, one_replication, planned, refuse_hopeless
 
 BATCH = 5
@@ -50,7 +50,7 @@ def standalone(document: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     Raises ScenarioInvalid for a recording that is not there.
     """
-    document = with_recordings(document, folder)
+    document = with_files(document, folder)
     alone = dict(document)
     if isinstance(workloads := document.get("workloads"), list):
         alone["workloads"] = [_written_out(each, place, folder) for place, each in enumerate(workloads)]

@@ -25,10 +25,10 @@ from simulation.world.models import Failures, Outage, ServiceModel, Slowness, Wo
 from simulation.world.standing import Standing
 from simulation.world.world import WorldModel
 
-from . import language
+from . import chance_language
 from .case_building import case_of
 from .cluster_building import cluster_of, on_nodes
-from .language import Scenario, ScenarioInvalid, parse_scenario
+from .language import FailuresOf, Scenario, ScenarioInvalid, ServiceOf, parse_scenario
 from .standing import secrets_in, standing_of
 
 AS_WRITTEN = "as-written"
@@ -124,7 +124,7 @@ def seconds(duration: int) -> float:
     return duration / MICROSECONDS
 
 
-def _service(name: str, given: language.ServiceOf) -> ServiceModel:
+def _service(name: str, given: ServiceOf) -> ServiceModel:
     path = f"services.{name}"
     return ServiceModel(
         name=name,
@@ -156,24 +156,24 @@ def _service(name: str, given: language.ServiceOf) -> ServiceModel:
 def times_of(given: Any) -> d.Distribution:
     """Return a distribution of times. Raises ValueError for one that cannot be."""
     match given:
-        case language.FixedTimes():
+        case chance_language.FixedTimes():
             return d.Fixed(seconds(given.time))
-        case language.ExponentialTimes():
+        case chance_language.ExponentialTimes():
             return d.Exponential(seconds(given.mean))
-        case language.GammaTimes():
+        case chance_language.GammaTimes():
             return d.Gamma(seconds(given.mean), given.scv)
-        case language.WeibullTimes():
+        case chance_language.WeibullTimes():
             return d.Weibull(given.shape, seconds(given.scale))
-        case language.HyperExponentialTimes():
+        case chance_language.HyperExponentialTimes():
             return _hyper_exponential(given)
-        case language.LognormalTimes():
+        case chance_language.LognormalTimes():
             return _lognormal(given)
         case _:
             values = [seconds(each) for each in given.values]
             return EmpiricalWithTail.of(values) if given.tail else Empirical.of(values)
 
 
-def _lognormal(given: language.LognormalTimes) -> d.Lognormal:
+def _lognormal(given: chance_language.LognormalTimes) -> d.Lognormal:
     if given.mean is not None and given.scv is not None and given.p50 is None and given.p99 is None:
         return d.Lognormal(seconds(given.mean), given.scv)
     if given.p50 is not None and given.p99 is not None and given.mean is None and given.scv is None:
@@ -181,7 +181,7 @@ def _lognormal(given: language.LognormalTimes) -> d.Lognormal:
     raise ValueError("a lognormal is given by mean and scv, or by p50 and p99")
 
 
-def _hyper_exponential(given: language.HyperExponentialTimes) -> d.HyperExponential:
+def _hyper_exponential(given: chance_language.HyperExponentialTimes) -> d.HyperExponential:
     by_kinds = (given.share, given.one, given.other)
     if given.mean is not None and given.scv is not None and by_kinds == (None, None, None):
         return d.HyperExponential.balanced(seconds(given.mean), given.scv)
@@ -191,7 +191,7 @@ def _hyper_exponential(given: language.HyperExponentialTimes) -> d.HyperExponent
     raise ValueError("a hyper-exponential is given by mean and scv, or by share, one and other")
 
 
-def _failures(path: str, given: language.FailuresOf | None) -> Failures | None:
+def _failures(path: str, given: FailuresOf | None) -> Failures | None:
     if given is None:
         return None
     times = None if given.times is None else _told(f"{path}.failures.times", lambda: times_of(given.times))
@@ -204,24 +204,24 @@ def _load(given: Any, path: str, folder: Path) -> processes.Arrivals | ClosedUse
 
 def _arrivals(given: Any, folder: Path) -> processes.Arrivals | ClosedUsers:
     match given:
-        case language.PoissonArrivals():
+        case chance_language.PoissonArrivals():
             return processes.Poisson(given.per_second)
-        case language.PiecewiseArrivals():
+        case chance_language.PiecewiseArrivals():
             return processes.PiecewiseRates(
                 tuple(seconds(each.at) for each in given.steps),
                 tuple(each.per_second for each in given.steps),
                 None if given.period is None else seconds(given.period),
             )
-        case language.ModulatedArrivals():
+        case chance_language.ModulatedArrivals():
             return processes.Modulated(
                 tuple(each.per_second for each in given.states), tuple(seconds(each.stays) for each in given.states)
             )
-        case language.BatchArrivals():
+        case chance_language.BatchArrivals():
             return processes.Batches(processes.Poisson(given.per_second), given.size, given.fixed)
-        case language.CronArrivals():
+        case chance_language.CronArrivals():
             begin = datetime.fromisoformat(given.begin)
             return processes.Schedule(given.schedule, begin if begin.tzinfo else begin.replace(tzinfo=UTC), given.each)
-        case language.UserArrivals():
+        case chance_language.UserArrivals():
             return ClosedUsers(given.users, times_of(given.think))
         case _:
             recorded = list(given.times) if given.times is not None else _recorded(folder, given.file, given.column)

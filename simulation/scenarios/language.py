@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
 from orchestration.domain.calling.policy import parse_policy
@@ -20,6 +20,7 @@ from orchestration.domain.documents import check_value, join_path
 from orchestration.domain.errors import DocumentInvalid, Problem
 
 from .case_language import CaseOf, Status, case_problems
+from .chance_language import ArrivalsOf, Part, Share, Times, Whole
 from .cluster_language import (
     CapacityOf,
     ConstraintsOf,
@@ -34,9 +35,6 @@ from .cluster_language import (
 from .experiments import ExperimentOf
 from .recorded_language import RecordedOf, StandingOf
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0, le=1e9)]
-Whole = Annotated[int, Field(ge=1, le=1_000_000)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Price = Annotated[float, Field(ge=0, le=1e9)]
 
@@ -47,160 +45,7 @@ class ScenarioInvalid(DocumentInvalid):
     code = "scenario_invalid"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class FixedTimes(_Part):
-    """Always the same time."""
-
-    kind: Literal["fixed"]
-    time: Duration
-
-
-class ExponentialTimes(_Part):
-    """Times without memory."""
-
-    kind: Literal["exponential"]
-    mean: Duration
-
-
-class LognormalTimes(_Part):
-    """Given by `mean` and `scv` (variance / mean²), or by `p50` and `p99`."""
-
-    kind: Literal["lognormal"]
-    mean: Duration | None = None
-    scv: Positive | None = None
-    p50: Duration | None = None
-    p99: Duration | None = None
-
-
-class GammaTimes(_Part):
-    """Given by mean and scv; with scv 1/k Erlang's with k phases."""
-
-    kind: Literal["gamma"]
-    mean: Duration
-    scv: Positive
-
-
-class WeibullTimes(_Part):
-    """Given by shape and scale."""
-
-    kind: Literal["weibull"]
-    shape: Positive
-    scale: Duration
-
-
-class HyperExponentialTimes(_Part):
-    """Two kinds of exponential times: half of the work each (`mean`, `scv`), or `share` of mean `one`, else `other`."""
-
-    kind: Literal["hyper-exponential"]
-    mean: Duration | None = None
-    scv: Annotated[float, Field(ge=1, le=1000)] | None = None
-    share: Share | None = None
-    one: Duration | None = None
-    other: Duration | None = None
-
-
-class EmpiricalTimes(_Part):
-    """Measured times, each as likely as the other; with `tail` a Pareto tail above their 95th percentile."""
-
-    kind: Literal["empirical"]
-    values: tuple[Duration, ...] = Field(strict=False)
-    tail: bool = False
-
-
-Times = Annotated[
-    FixedTimes | ExponentialTimes | LognormalTimes | GammaTimes | WeibullTimes | HyperExponentialTimes | EmpiricalTimes,
-    Field(discriminator="kind"),
-]
-
-
-class PoissonArrivals(_Part):
-    """Arrivals that know nothing of one another."""
-
-    kind: Literal["poisson"]
-    per_second: Positive
-
-
-class RateStep(_Part):
-    """From `at` on, so many a second."""
-
-    at: Duration
-    per_second: Annotated[float, Field(ge=0, le=1e6)]
-
-
-class PiecewiseArrivals(_Part):
-    """Poisson arrivals whose rate changes; the first step is at 0. With `period` the pattern repeats."""
-
-    kind: Literal["piecewise"]
-    steps: tuple[RateStep, ...] = Field(strict=False)
-    period: Duration | None = None
-
-
-class ModulatedState(_Part):
-    """A rate, and how long it stays on average."""
-
-    per_second: Annotated[float, Field(ge=0, le=1e6)]
-    stays: Duration
-
-
-class ModulatedArrivals(_Part):
-    """A Markov-modulated Poisson process: in turn each state's rate, for exponential times."""
-
-    kind: Literal["modulated"]
-    states: tuple[ModulatedState, ...] = Field(strict=False)
-
-
-class BatchArrivals(_Part):
-    """Groups that arrive as Poisson's do: `size` at once, exactly or (`fixed: false`) on average."""
-
-    kind: Literal["batches"]
-    per_second: Positive
-    size: Whole
-    fixed: bool = True
-
-
-class CronArrivals(_Part):
-    """`each` arrivals at every instant of a cron schedule; the simulation begins at `begin`."""
-
-    kind: Literal["cron"]
-    schedule: str
-    begin: str
-    each: Whole = 1
-
-
-class UserArrivals(_Part):
-    """Closed users: each thinks, starts an execution, and waits for its end."""
-
-    kind: Literal["users"]
-    users: Whole
-    think: Times
-
-
-class TraceArrivals(_Part):
-    """Recorded instants (seconds), or the name of a CSV file of them beside the scenario; `speed` times as fast."""
-
-    kind: Literal["trace"]
-    times: tuple[float, ...] | None = Field(default=None, strict=False)
-    file: str | None = None
-    column: str = "TIMESTAMP"
-    speed: Positive = 1.0
-
-
-ArrivalsOf = Annotated[
-    PoissonArrivals
-    | PiecewiseArrivals
-    | ModulatedArrivals
-    | BatchArrivals
-    | CronArrivals
-    | UserArrivals
-    | TraceArrivals,
-    Field(discriminator="kind"),
-]
-
-
-class FailuresOf(_Part):
+class FailuresOf(Part):
     """A share of attempts that fail; `methods` where a method's differs, `times` if failing takes another time.
 
     `status` is the HTTP status of a service's own code, which `http_503` names already.
@@ -214,7 +59,7 @@ class FailuresOf(_Part):
     times: Times | None = None
 
 
-class OutageOf(_Part):
+class OutageOf(Part):
     """For a while a share of `capacity` is left of some instances, or of all; 0: they answer nobody."""
 
     at: Duration
@@ -223,7 +68,7 @@ class OutageOf(_Part):
     instances: Whole | None = None
 
 
-class ServiceOf(_Part):
+class ServiceOf(Part):
     """A service: how long it takes, how much it bears, how it fails, how it is called.
 
     `methods` and `steps` (`workflow.step`) say where times differ.
@@ -250,9 +95,13 @@ class ServiceOf(_Part):
     deploys: tuple[DeployOf, ...] = Field(default=(), strict=False)
 
 
-class WorkersOf(_Part):
-    """Workers, their slots for executions, and what they cost, as `manage.py bench --calibrate` measures it."""
+class WorkersOf(Part):
+    """Workers, their slots for executions, and what they cost, as `manage.py bench --calibrate` measures it.
 
+    `calibration` names a file that it wrote, beside the scenario: what stands there holds where nothing else is said.
+    """
+
+    calibration: Annotated[str, Field(pattern=r"^[^/\\]+$")] | None = None
     count: Whole = 1
     slots: Whole = 500
     per_entry: Duration = 0
@@ -265,7 +114,7 @@ class WorkersOf(_Part):
     linger: Duration = 0
 
 
-class SlownessOf(_Part):
+class SlownessOf(Part):
     """Spells in which what shares them takes `factor` times as long."""
 
     factor: Annotated[float, Field(ge=1, le=1e6)]
@@ -273,7 +122,7 @@ class SlownessOf(_Part):
     lasts: Duration
 
 
-class WorkloadOf(_Part):
+class WorkloadOf(Part):
     """Executions of a workflow, and when they start; `priority` (0 goes first) is the workflow's own where silent.
 
     `cases` are the kinds of executions among them, and `answers` what services answer to those: as they were recorded.
@@ -288,7 +137,7 @@ class WorkloadOf(_Part):
     answers: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
 
 
-class Slo(_Part):
+class Slo(Part):
     """A promise on a workload: a percentile of the time from start to end, or the share that completes."""
 
     workload: Name
@@ -298,7 +147,7 @@ class Slo(_Part):
     completed: Share | None = None
 
 
-class CostsOf(_Part):
+class CostsOf(Part):
     """What one instance of a service and one worker cost an hour; `places` prices any other number in the scenario."""
 
     services: dict[Name, Price] = Field(default_factory=dict)
@@ -307,14 +156,14 @@ class CostsOf(_Part):
     currency: Annotated[str, Field(max_length=8)] = ""
 
 
-class SureOf(_Part):
+class SureOf(Part):
     """Replications are added until figures are within ±`within` of themselves, `at_most` so many."""
 
     within: Annotated[float, Field(gt=0, le=1)] = 0.05
     at_most: Annotated[int, Field(ge=10, le=10_000)] = 200
 
 
-class Scenario(_Part):
+class Scenario(Part):
     """A whole scenario. `variants` are changes to it (merge patches), compared with it on common random numbers.
 
     `transient`: the question is about a change, so no warm-up is cut, and a load above capacity is not refused.
@@ -418,6 +267,9 @@ def _references(scenario: Scenario) -> list[Problem]:
         if service.slowness is not None and service.slowness not in scenario.slowness:
             said = f"there is no slowness {service.slowness}"
             problems.append(Problem(f"services.{name}.slowness", "reference.unknown", said))
+    if scenario.workers is not None and scenario.workers.calibration is not None:
+        said = "a file is read by `manage.py simulate` alone; write here what stands in it"
+        problems.append(Problem("workers.calibration", "reference.unknown", said))
     return problems + _uncalled(scenario)
 
 

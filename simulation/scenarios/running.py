@@ -18,8 +18,8 @@ from simulation.world.world import Outcome, World, WorldModel, simulate
 
 from .alone import refuse_impossible
 from .building import AS_WRITTEN, seconds, variants_of, world_of
+from .files import with_files
 from .language import Scenario, ScenarioInvalid
-from .recordings import with_recordings
 from .shapes import Shape, shape_of
 from .single_pool import SinglePool, pool_of, serve
 from .summary import NOT_MODELLED, Summary, all_kept, as_json, expected_loads, summarise
@@ -123,7 +123,7 @@ class Plan:
 
 def planned(document: dict[str, Any], *, folder: Path) -> Plan:
     """Return the plan of a scenario and its variants. Raises ScenarioInvalid for what cannot be simulated."""
-    scenarios = variants_of(with_recordings(document, folder))
+    scenarios = variants_of(with_files(document, folder))
     worlds = {name: world_of(each, folder) for name, each in scenarios.items()}
     expected = {name: expected_loads(scenarios[name], world) for name, world in worlds.items()}
     return Plan(scenarios, worlds, expected, document)
@@ -207,7 +207,7 @@ def one_replication(
 
 @lru_cache(maxsize=256)
 def _world(text: bytes, folder: str, name: str) -> tuple[WorldModel, SinglePool | None]:
-    scenario = variants_of(with_recordings(orjson.loads(text), Path(folder)))[name]
+    scenario = variants_of(with_files(orjson.loads(text), Path(folder)))[name]
     world = world_of(scenario, Path(folder))
     return world, pool_of(scenario, world)
 

@@ -11,8 +11,8 @@ from django.core.management import CommandError, call_command
 
 from simulation.scenarios.batches import standalone
 from simulation.scenarios.building import variants_of, world_of
+from simulation.scenarios.files import with_files
 from simulation.scenarios.language import ScenarioInvalid
-from simulation.scenarios.recordings import with_recordings
 from simulation.scenarios.running import run_scenario
 from simulation.world.world import simulate
 from tests.simulation.recorded import written
@@ -37,7 +37,7 @@ def recorded(**changes):
 
 def times_of(document, folder):
     """Return how long the one execution takes in each variant."""
-    scenarios = variants_of(with_recordings(document, folder))
+    scenarios = variants_of(with_files(document, folder))
     worlds = {name: world_of(each, folder) for name, each in scenarios.items()}
     return {name: simulate(world, seed=1).workloads["runs"].times.tolist() for name, world in worlds.items()}
 

@@ -13,8 +13,8 @@ from django.core.management import CommandError, call_command
 import simulation.scenarios
 from orchestration.domain.documents import parse_document
 from simulation.scenarios.building import variants_of, world_of
+from simulation.scenarios.files import with_files
 from simulation.scenarios.language import ScenarioInvalid, parse_scenario, scenario_schema, scenario_schema_text
-from simulation.scenarios.recordings import with_recordings
 from simulation.scenarios.report import page_of
 from simulation.scenarios.running import run_scenario
 from simulation.scenarios.summary import NOT_MODELLED
@@ -54,7 +54,7 @@ def test_it_ships_scenarios_that_can_be_simulated(file):
     folder = RECORDED.get(file.stem, file.parent)
     if not folder.is_dir():
         pytest.skip(f"the recordings {folder} are not here (PODIUM_OUTSIDE_DATA names their folder)")
-    for each in variants_of(with_recordings(document, folder)).values():
+    for each in variants_of(with_files(document, folder)).values():
         assert world_of(each, folder).workloads
 
 

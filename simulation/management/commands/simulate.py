@@ -20,7 +20,7 @@ from simulation.experiments import arguments as experiments
 from simulation.experiments.asking import answer, experiment_named
 from simulation.management import recorded
 from simulation.scenarios import backtesting
-from simulation.scenarios.recordings import with_recordings
+from simulation.scenarios.files import with_files
 from simulation.scenarios.report import page_of
 from simulation.scenarios.running import Result, run_scenario
 from simulation.scenarios.stopping import add_stopping, stopping_rule, time_limit
@@ -97,7 +97,7 @@ class Command(BaseCommand):
         if options["replications"] is not None and options["replications"] < 2:
             raise CommandError("--replications is at least 2: one alone has no interval")
         try:
-            document = with_recordings(parse_document(file.read_bytes()), options["data"] or file.parent)
+            document = with_files(parse_document(file.read_bytes()), options["data"] or file.parent)
             if self._experiment(document, file, seed, options):
                 return
             result = self._result(document, file, seed, options)
