@@ -28,7 +28,7 @@ AT_ONCE = RetryPolicy(max_attempts=None, delay=0, backoff="fixed", multiplier=1.
 def _served(
     rules: PoolRules, arrivals: float, jobs: int, seed: int, *, priorities: Any = None, **luck: Any
 ) -> Iterator[Served]:
-    """Yield 20 replications of a pool with Poisson arrivals and exponential service of mean 1."""
+    """Yield 20 replications of a pool with Poisson arrivals and exponential service of mean 1, once it has filled."""
     for replication in range(REPLICATIONS):
         streams = Streams(seed, replication)
         times = np.cumsum(sample(Exponential(1 / arrivals), streams.generator("arrivals"), jobs))
@@ -44,7 +44,17 @@ def _served(
                 failure_share=luck.get("failure_share", 0.0),
             ),
         )
-        yield pool.run(times.tolist(), None if classes is None else classes.tolist())
+        yield _settled(pool, times.tolist(), None if classes is None else classes.tolist())
+
+
+def _settled(pool: Pool, times: list[float], classes: list[int] | None) -> Served:
+    """Run a pool and return what it served after the first tenth of the arrivals: it begins empty, as none ever is."""
+    begin = len(times) // 10
+    pool.run(times[:begin], None if classes is None else classes[:begin], until=times[begin])
+    pool.served = Served()
+    found = pool.run(times[begin:], None if classes is None else classes[begin:])
+    found.until -= times[begin]
+    return found
 
 
 def limited_rooms(seed: int, *, share: float = 1.0) -> Iterator[Check]:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from simulation.scenarios.files import with_files
 from tests.integration.tools.programs import manage
 from tests.sites import own_site
 
+COMPARED = {"throughput", "chain, step to step", "fan-out of 1000", "start, awake", "start, asleep"}
 FIGURES = ("steps_per_s", "executions_per_s", "seconds", "peak_memory_mb")
 
 
@@ -56,6 +58,21 @@ def test_it_draws_where_the_time_goes_and_measures_beside_a_past(tmp_path: Path)
     assert json.loads(done.stdout)["finished_before"] == 3000
     assert "3,000 finished executions" in done.stderr
     assert "<svg" in flames.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_it_measures_what_workers_cost_and_a_scenario_takes_it(tmp_path: Path):
+    costs = tmp_path / "workers.yaml"
+    asked = ("--calibrate", "--repeat", "1", "--workers", "1", "--json", "--out", str(costs))
+    with own_site(tmp_path / "data") as environment:
+        done = manage("bench", *asked, environment=environment)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {each["name"] for each in found["compared"]} == COMPARED
+    assert all(each["measured"] > 0 and each["predicted"] > 0 for each in found["compared"])
+    assert found["workers"]["count"] == 1
+    document = {"workers": {"calibration": costs.name, "slots": 7}}
+    assert with_files(document, tmp_path) == {"workers": {**found["workers"], "slots": 7}}
 
 
 def test_it_refuses_numbers_that_make_no_sense(tmp_path: Path):
