@@ -94,7 +94,7 @@ def world_of(scenario: Scenario, folder: Path) -> WorldModel:
             **{
                 cost: seconds(getattr(workers, cost))
                 for cost in type(workers).model_fields
-                if cost not in ("count", "slots")
+                if cost not in ("calibration", "count", "slots")
             },
         ),
         slowness={

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from orchestration.management.bench.calibration import Costs
-from simulation.scenarios.building import variants_of
+from simulation.scenarios.building import variants_of, world_of
 from simulation.scenarios.files import with_files
 from simulation.scenarios.language import ScenarioInvalid, parse_scenario
+from simulation.world.models import WorkersModel
 from tests.simulation.worlds import one_step
 
 COSTS = Costs(
@@ -58,6 +59,11 @@ def test_it_takes_from_the_file_what_the_scenario_does_not_say(calibrated: Path)
     assert (workers.count, workers.slots, workers.per_call) == (4, 500, 0)
     assert (workers.per_execution, workers.commit, workers.linger) == (300, 400, 2_000_000)
     assert workers.calibration is None
+    model = world_of(parse_scenario(with_files(document, calibrated)), calibrated).workers
+    assert model == WorkersModel(
+        4, 500, per_entry=5e-5, commit=4e-4, wake_up=1.4e-2, per_execution=3e-4, commit_per_entry=2e-5, dispatch=3e-3,
+        linger=2.0,
+    )  # fmt: skip
 
 
 def test_it_reads_files_of_variants_too(calibrated: Path):
