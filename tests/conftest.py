@@ -61,6 +61,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item._id = coerce_node_id(f"{item.nodeid}@{group.args[0]}")  # type: ignore[attr-defined]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Tell of each test by its own name: what failed is run once more by that name, where there are no groups."""
+    name, at, group = report.nodeid.rpartition("@")
+    if at and group.isidentifier() and "PYTEST_XDIST_WORKER" not in os.environ:
+        report.nodeid = name
+
+
 @pytest.fixture(autouse=True)
 def _needed_servers(request: pytest.FixtureRequest) -> None:
     for name in NAMES:
