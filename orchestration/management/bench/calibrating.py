@@ -140,7 +140,9 @@ def lines_of(calibrated: Calibrated) -> list[str]:
     for each in calibrated.compared:
         name = f"{each.name} ({each.unit})"
         lines.append(f"{name:32}{each.measured:>12,.4g}{each.predicted:>12,.4g}{each.error:>+9.1%}")
-    return [*lines, "", calibrated.block()]
+    figure = max(calibrated.spread, key=lambda name: calibrated.spread[name])
+    apart = f"The rounds lie up to {calibrated.spread[figure]:.0%} apart ({figure}): smaller errors say nothing."
+    return [*lines, "", apart, "", calibrated.block()]
 
 
 def _said(figure: float | None, workload: str) -> float:

@@ -104,6 +104,17 @@ def test_it_measures_and_compares_with_what_it_did_not_calibrate_on():
     throughput = found.compared[0]
     assert (throughput.measured, throughput.predicted) == pytest.approx((2 * 10 / 1400e-6, 100 / 0.01 * 10))
     assert lines_of(found)[-1] == found.block()
+    assert "The rounds lie up to 0% apart" in lines_of(found)[-3]
+
+
+def test_it_says_how_far_its_rounds_lie_apart():
+    rounds = Rounds()
+    for costs in (COSTS, Costs(**{**asdict(COSTS), "dispatch": 4e-3})):
+        measure(rounds, Host(costs, workers=2).run, workers=2)
+    found = conclude(rounds, workers=2, ask=lambda document: 0.01)
+    middle = (2 * COSTS.dispatch + 1e-3) / 2 + 300e-6 + 2 * 70e-6 + 400e-6
+    assert found.spread["awake"] == pytest.approx(1e-3 / middle, abs=1e-3)
+    assert lines_of(found)[-3].endswith("(awake): smaller errors say nothing.")
 
 
 def test_a_workload_that_measured_nothing_it_names():
