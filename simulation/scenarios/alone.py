@@ -1,4 +1,4 @@
-"""What cannot work whatever luck brings, found before time is spent: promises and loads, from executions by themselves.
+"""What cannot work whatever luck brings, found before time is spent: inputs, promises, loads; from executions alone.
 
 One execution after another runs in the same world, without faults and without any other load. If clearly too few are in
 time even so, no number of instances or workers helps. And what one execution takes of each service, of the workers and
@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 
 from orchestration.domain.errors import Problem
 from orchestration.domain.limits import DEFAULTS, MICROSECONDS
+from orchestration.domain.run.attempts import EXPRESSION_ERROR
 from simulation.arrivals.closed import ClosedUsers
 from simulation.service_models.distributions import Fixed
 from simulation.streams import Floats
 from simulation.world.load import Workload
+from simulation.world.shell import Execution, Shell
 from simulation.world.world import World, WorldModel
 
 from .building import seconds
@@ -45,12 +47,16 @@ PIECES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """What executions by themselves came to: times (s), how many never came back, what each took (s) of what."""
+    """What executions by themselves came to: times (s), how many never came back, what each took (s) of what.
+
+    `fault` is what all of them failed with by their own definition; empty: not all did.
+    """
 
     times: Floats
     stuck: int
     services: Mapping[str, float]
     workers: float
+    fault: str = ""
 
     def within(self, promised: float) -> float:
         """Return the share that took at most `promised` seconds; who was cut off after a long time counts as late."""
@@ -68,7 +74,8 @@ def refuse_impossible(scenario: Scenario, world: WorldModel, *, seed: int) -> No
     A load is not refused where the question is about a change (`transient`).
     """
     found = {each.name: alone(world, each, _longest(scenario, each.name), seed) for each in world.workloads}
-    problems = [problem for place, slo in enumerate(scenario.slos) for problem in _broken(place, slo, found)]
+    problems = [*_at_fault(scenario, found)]
+    problems += [problem for place, slo in enumerate(scenario.slos) for problem in _broken(place, slo, found)]
     if not scenario.transient:
         problems += [*_too_busy(world, found), *_too_full(scenario, world, found)]
     if problems:
@@ -92,7 +99,7 @@ def alone(world: WorldModel, workload: Workload, longest: float, seed: int) -> A
         seed=seed,
         replication=0,
     )
-    source = quiet.sources[workload.name]
+    source, faults = quiet.sources[workload.name], Faults(quiet.shell)
 
     def enough() -> bool:
         attempts = sum(each.attempts for each in quiet.services.values())
@@ -108,7 +115,41 @@ def alone(world: WorldModel, workload: Workload, longest: float, seed: int) -> A
         stuck=figures.overdue,
         services={name: each.busy * places[name] * seen / ended for name, each in outcome.services.items()},
         workers=outcome.worker_busy * count * seen / ended,
+        fault=faults.of_all(),
     )
+
+
+class Faults:
+    """Looks at how the executions of a shell end: at those that fail by their own definition."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._found: list[str] = []
+        self._next, shell.ended = shell.ended, self._ended
+
+    def of_all(self) -> str:
+        """Return what the first one failed with if all that ended failed so, and nothing otherwise."""
+        return self._found[0] if self._found and all(self._found) else ""
+
+    def _ended(self, execution: Execution) -> None:
+        error = execution.run.error
+        if not execution.run.depth:
+            own = error is not None and error.get("code") == EXPRESSION_ERROR
+            self._found.append(f"{error['details'].get('step', '')}: {error['message']}" if error and own else "")
+        self._next(execution)
+
+
+def _at_fault(scenario: Scenario, found: Mapping[str, Alone]) -> list[Problem]:
+    """Return the workloads none of whose executions gets anywhere, though no call of them fails."""
+    return [
+        Problem(
+            f"workloads[{place}].input",
+            "workload.fails",
+            f"every execution of {each.name} fails by itself, at {found[each.name].fault}; give it the input that its "
+            "definition asks for",
+        )
+        for place, each in enumerate(scenario.workloads)
+        if found[each.name].fault
+    ]
 
 
 def _longest(scenario: Scenario, workload: str) -> float:

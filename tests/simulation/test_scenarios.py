@@ -251,3 +251,15 @@ def test_it_refuses_more_executions_at_once_than_workers_and_the_workflow_have_r
 def test_it_refuses_a_load_that_workers_cannot_decide():
     document = scenario(workers={"count": 2, "per_entry": "200ms"})
     assert "and there are 2" in problems_of(document)["workers.count"]
+
+
+def test_it_refuses_a_workload_whose_input_lets_no_execution_get_anywhere():
+    needs = one_step(input={"amount": "${vars.order.amount}"})
+    problems = problems_of(scenario(workflows=[needs]))
+    assert list(problems) == ["workloads[0].input"]
+    assert "every execution of callers fails by itself, at call: input: " in problems["workloads[0].input"]
+    given = {"name": "callers", "workflow": "work", "arrivals": {"kind": "poisson", "per_second": 5}}
+    good = scenario(workflows=[needs], workloads=[{**given, "input": {"order": {"amount": 3}}}])
+    assert run_scenario(good, folder=HERE, seed=1).summaries
+    failing = {"times": {"kind": "fixed", "time": "1ms"}, "failures": {"share": 1}}
+    assert run_scenario(scenario(services={"backend": failing}), folder=HERE, seed=1).summaries
